@@ -1,0 +1,512 @@
+package intel
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/fault"
+)
+
+// Sizes of the caches of a [Verifier], in entries. A platform takes about 1 KiB,
+// a document 4 to 40 KiB.
+const (
+	maxCachedPlatforms = 20000
+	maxCachedDocuments = 1024
+)
+
+// Facts is what a quote proves, with Intel's rating of the platform. Nothing in
+// it is judged.
+type Facts struct {
+	TEE          TEE
+	QuoteVersion uint16
+	BodyType     BodyType
+	OpenEnclave  bool
+	Trailing     int // unsigned bytes that followed the quote
+
+	TD      *TDReport  // of a TDX quote
+	Enclave *SGXReport // of an SGX quote
+
+	Platform Platform
+	Root     [32]byte // SHA-256 of the root certificate that the chains end in
+
+	Status         Status // the rating, all parts together
+	PlatformStatus Status
+	ModuleStatus   Status // of the TDX module; empty for SGX and for module version 0
+	QEStatus       Status // of the quoting enclave
+	// CurrentStatus rates a TD 1.5 by TEE_TCB_SVN2, the versions that run now;
+	// empty for other bodies.
+	CurrentStatus Status
+	TCBDate       time.Time // the oldest date among the levels that matched
+	Advisories    []string  // of all levels that matched, in order, repeated as Intel lists them
+	Evaluation    int       // the lower evaluation data number of TCB info and QE identity
+
+	Issued    time.Time // when the oldest endorsement was issued
+	NotBefore time.Time // start of the validity of all documents together
+	NotAfter  time.Time // its end
+}
+
+// Debug reports whether the host can look into what the quote speaks of.
+func (f *Facts) Debug() bool {
+	if f.TD != nil {
+		return f.TD.Debug()
+	}
+	return f.Enclave.Debug()
+}
+
+// ReportData returns the 64 bytes that the workload chose.
+func (f *Facts) ReportData() [64]byte {
+	if f.TD != nil {
+		return f.TD.ReportData
+	}
+	return f.Enclave.ReportData
+}
+
+// Verifier verifies quotes. It is safe for concurrent use. It remembers
+// verified documents and platforms, immutably and bounded; see
+// docs/spec/endorsements.md.
+type Verifier struct {
+	simulated map[[32]byte]bool
+	platforms *cache[*platform]
+	documents *cache[*verified]
+}
+
+// NewVerifier returns a verifier that trusts Intel's root and, beside it, the
+// root certificates with the given SHA-256 fingerprints.
+func NewVerifier(simulatedRoots ...[32]byte) *Verifier {
+	v := &Verifier{
+		simulated: make(map[[32]byte]bool, len(simulatedRoots)),
+		platforms: newCache[*platform](maxCachedPlatforms),
+		documents: newCache[*verified](maxCachedDocuments),
+	}
+	for _, r := range simulatedRoots {
+		v.simulated[r] = true
+	}
+	return v
+}
+
+// platform is a verified PCK chain.
+type platform struct {
+	Platform
+	key    *ecdsa.PublicKey // of the PCK certificate
+	serial string
+	ca     *authority
+	valid  window
+}
+
+// authority is a verified certificate that the root issued.
+type authority struct {
+	cert   *x509.Certificate
+	serial string
+	root   *x509.Certificate
+	rootFP [32]byte
+	valid  window
+}
+
+// verified is a document whose signature holds, or an authority.
+type verified struct {
+	signer *authority // of a JSON document
+	ca     *authority
+	valid  window // of the signer's chain
+}
+
+// Verify proves that q is genuine and rates its platform with the documents of
+// e, all of which must be valid at the time at. It reads no clock.
+func (v *Verifier) Verify(q *Quote, e *Endorsements, at time.Time) (*Facts, error) {
+	if at.IsZero() {
+		return nil, fault.BadInput("quote: no time to verify at")
+	}
+	if e == nil {
+		e = new(Endorsements)
+	}
+	p, err := v.platform(q, e, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSignatures(q, p.key); err != nil {
+		return nil, err
+	}
+	c, err := v.collateral(q, p, e, at)
+	if err != nil {
+		return nil, err
+	}
+	f := &Facts{
+		TEE: q.TEE, QuoteVersion: q.Version, BodyType: q.BodyType, OpenEnclave: q.OpenEnclave, Trailing: q.Trailing,
+		TD: q.TD(), Enclave: q.Enclave(), Platform: p.Platform, Root: p.ca.rootFP,
+		Issued: c.issued, NotBefore: c.valid.from, NotAfter: c.valid.to,
+		Evaluation: min(c.tcb.evaluation, c.qe.evaluation),
+	}
+	if err := f.rate(q, p, c); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkSignatures verifies the path from the PCK to the body: the PCK signs
+// the quoting enclave's report, that report names the attestation key, and the
+// attestation key signs the quote.
+func checkSignatures(q *Quote, pck *ecdsa.PublicKey) error {
+	digest := sha256.Sum256(q.qeReport)
+	if !verifyRaw(pck, &digest, q.qeSignature) {
+		return fault.False("quote: the PCK's signature of the quoting enclave's report does not verify")
+	}
+	h := sha256.New()
+	h.Write(q.attestKey)
+	h.Write(q.qeAuth)
+	var want [64]byte
+	h.Sum(want[:0])
+	if !bytes.Equal(q.qeReport[320:384], want[:]) {
+		return fault.False("quote: the quoting enclave did not vouch for the attestation key")
+	}
+	var point [65]byte
+	point[0] = 4
+	copy(point[1:], q.attestKey)
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point[:])
+	if err != nil {
+		return fault.False("quote: the attestation key is not a point on P-256")
+	}
+	digest = sha256.Sum256(q.signed)
+	if !verifyRaw(key, &digest, q.signature) {
+		return fault.False("quote: the attestation key's signature does not verify")
+	}
+	return nil
+}
+
+// platform returns the verified PCK chain of q.
+func (v *Verifier) platform(q *Quote, e *Endorsements, at time.Time) (*platform, error) {
+	if q.certType != certTypeChain {
+		return v.platformFrom(q, e, at)
+	}
+	var k cacheKey
+	digest := sha256.Sum256(q.certData)
+	copy(k[:], digest[:])
+	p, ok := v.platforms.get(&k, at)
+	if !ok {
+		chain, err := parseCerts(q.certData)
+		if err != nil {
+			return nil, err
+		}
+		if len(chain) != 3 {
+			return nil, fault.BadInput("PCK chain: %d certificates, want 3: PCK, CA, root", len(chain))
+		}
+		if p, err = v.verifyPCK(chain[0], chain[1], chain[2], at); err != nil {
+			return nil, err
+		}
+		v.platforms.put(&k, p, p.valid.to)
+	}
+	return p, p.valid.check(at)
+}
+
+// platformFrom finds the PCK certificate of a quote that does not carry it
+// among the endorsements: the one whose key signed the quoting enclave's report.
+func (v *Verifier) platformFrom(q *Quote, e *Endorsements, at time.Time) (*platform, error) {
+	digest := sha256.Sum256(q.qeReport)
+	for _, c := range e.pcks {
+		key, ok := c.PublicKey.(*ecdsa.PublicKey)
+		if c.Subject.CommonName != namePCK || !ok || !verifyRaw(key, &digest, q.qeSignature) {
+			continue
+		}
+		ca := findIssuer(e.pcks, c)
+		if ca == nil {
+			return nil, fault.Unknown("the certificate of %q that issued the PCK certificate is missing", c.Issuer.CommonName)
+		}
+		root := findIssuer(e.pcks, ca)
+		if root == nil {
+			root = intelRoot()
+		}
+		p, err := v.verifyPCK(c, ca, root, at)
+		if err != nil {
+			return nil, err
+		}
+		return p, p.valid.check(at)
+	}
+	return nil, fault.Unknown("the quote names its PCK certificate without carrying it (certification data type %d), "+
+		"and no PCK certificate among the endorsements fits; the platform's owner has it (Intel PCS, /sgx/certification/v4/pckcert)", q.certType)
+}
+
+// findIssuer returns the certificate of pool that signed c.
+func findIssuer(pool []*x509.Certificate, c *x509.Certificate) *x509.Certificate {
+	for _, i := range pool {
+		if i.IsCA && i != c && checkIssued(c, i) == nil {
+			return i
+		}
+	}
+	return nil
+}
+
+// verifyPCK verifies a chain of three up to a trusted root. It checks no dates:
+// they go into the window, which is checked at every use.
+func (v *Verifier) verifyPCK(leaf, ca, root *x509.Certificate, at time.Time) (*platform, error) {
+	anchor, fp, err := v.anchor(root)
+	if err != nil {
+		return nil, err
+	}
+	a, err := v.authority(ca, rolePCKCA, anchor, fp, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRole(leaf, rolePCK); err != nil {
+		return nil, err
+	}
+	if err := checkIssued(leaf, a.cert); err != nil {
+		return nil, err
+	}
+	ext, err := parsePlatform(leaf)
+	if err != nil {
+		return nil, err
+	}
+	return &platform{
+		Platform: *ext,
+		key:      leaf.PublicKey.(*ecdsa.PublicKey),
+		serial:   string(leaf.SerialNumber.Bytes()),
+		ca:       a,
+		valid:    certWindow(leaf).and(a.valid),
+	}, nil
+}
+
+// anchor returns the trusted root that c is: a certificate with a fingerprint
+// that the caller trusts, or Intel's, by key and name (Intel has published the
+// same root under more than one certificate).
+func (v *Verifier) anchor(c *x509.Certificate) (*x509.Certificate, [32]byte, error) {
+	fp := sha256.Sum256(c.Raw)
+	if intel := intelRoot(); bytes.Equal(c.RawSubjectPublicKeyInfo, intel.RawSubjectPublicKeyInfo) && bytes.Equal(c.RawSubject, intel.RawSubject) {
+		return intel, RootFingerprint(), nil
+	}
+	if !v.simulated[fp] {
+		return nil, fp, fault.False("the chain ends in the root %q with fingerprint sha256:%x, which is neither Intel's nor a simulated root that the policy names", c.Subject.CommonName, fp)
+	}
+	if err := checkRole(c, roleRoot); err != nil {
+		return nil, fp, err
+	}
+	if err := checkIssued(c, c); err != nil {
+		return nil, fp, err
+	}
+	return c, fp, nil
+}
+
+// authority verifies a certificate that the root issued.
+func (v *Verifier) authority(c *x509.Certificate, r role, root *x509.Certificate, rootFP [32]byte, at time.Time) (*authority, error) {
+	var k cacheKey
+	digest := sha256.Sum256(c.Raw)
+	copy(k[:], digest[:])
+	copy(k[32:], rootFP[:])
+	if x, ok := v.documents.get(&k, at); ok && x.ca != nil {
+		return x.ca, checkRole(x.ca.cert, r)
+	}
+	if err := checkRole(c, r); err != nil {
+		return nil, err
+	}
+	if err := checkIssued(c, root); err != nil {
+		return nil, err
+	}
+	a := &authority{cert: c, serial: string(c.SerialNumber.Bytes()), root: root, rootFP: rootFP,
+		valid: certWindow(c).and(certWindow(root))}
+	v.documents.put(&k, &verified{ca: a}, a.valid.to)
+	return a, nil
+}
+
+// collateral is the set of verified documents that fits one quote.
+type collateral struct {
+	tcb     *tcbInfo
+	qe      *qeIdentity
+	valid   window
+	issued  time.Time
+	rootCRL *crl
+	pckCRL  *crl
+}
+
+// collateral picks and verifies the documents for q, and checks that none of
+// the certificates in use is revoked.
+func (v *Verifier) collateral(q *Quote, p *platform, e *Endorsements, at time.Time) (*collateral, error) {
+	c := &collateral{valid: p.valid}
+	var errs [4]error
+	c.rootCRL, errs[0] = v.crl(e, p.ca.root, at)
+	c.pckCRL, errs[1] = v.crl(e, p.ca.cert, at)
+	tcbID, qeID := "SGX", "QE"
+	if q.TEE == TDX {
+		tcbID, qeID = "TDX", "TD_QE"
+	}
+	key := tcbKey{tcbID, hex.EncodeToString(p.FMSPC[:]), hex.EncodeToString(p.PCEID[:])}
+	tcb, tcbSigner, err := v.document(e, e.tcbs[key], p.ca, at)
+	errs[2] = naming(err, "TCB info", "for FMSPC "+key.fmspc, "https://api.trustedservices.intel.com/"+q.TEE.String()+"/certification/v4/tcb?fmspc="+key.fmspc)
+	qe, qeSigner, err := v.document(e, e.qes[qeID], p.ca, at)
+	errs[3] = naming(err, "QE identity", qeID, "https://api.trustedservices.intel.com/"+q.TEE.String()+"/certification/v4/qe/identity")
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	c.tcb, c.qe = tcb.tcb, qe.qe
+	c.issued = earliest(c.tcb.issued, c.qe.issued, c.rootCRL.valid.from, c.pckCRL.valid.from)
+	for _, w := range []window{c.rootCRL.valid, c.pckCRL.valid, tcb.window(), qe.window(), tcbSigner.valid, qeSigner.valid} {
+		c.valid = c.valid.and(w)
+	}
+	if err := c.valid.check(at); err != nil {
+		return nil, err
+	}
+	return c, c.checkRevoked(p, tcbSigner, qeSigner)
+}
+
+func (c *collateral) checkRevoked(p *platform, signers ...*authority) error {
+	if c.pckCRL.revoked[p.serial] {
+		return fault.False("the PCK certificate of this platform is revoked")
+	}
+	if c.rootCRL.revoked[p.ca.serial] {
+		return fault.False("the certificate of %q is revoked", p.ca.cert.Subject.CommonName)
+	}
+	for _, s := range signers {
+		if c.rootCRL.revoked[s.serial] {
+			return fault.False("the certificate of %q is revoked", s.cert.Subject.CommonName)
+		}
+	}
+	return nil
+}
+
+func earliest(ts ...time.Time) time.Time {
+	min := ts[0]
+	for _, t := range ts[1:] {
+		if t.Before(min) {
+			min = t
+		}
+	}
+	return min
+}
+
+// errMissing says that no document of the kind is in the set.
+var errMissing = errors.New("missing")
+
+func naming(err error, what, which, where string) error {
+	if errors.Is(err, errMissing) {
+		return fault.Unknown("%s %s is missing (%s)", what, which, where)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, which, err)
+	}
+	return nil
+}
+
+// crl returns the newest revocation list of issuer that verifies and is valid
+// at the given time.
+func (v *Verifier) crl(e *Endorsements, issuer *x509.Certificate, at time.Time) (*crl, error) {
+	var best *crl
+	var failed error
+	for _, c := range e.crls[string(issuer.RawSubject)] {
+		if err := v.verifyCRL(c, issuer, at); err != nil {
+			failed = err
+			continue
+		}
+		if best == nil || better(c.valid, best.valid, 0, 0, at) {
+			best = c
+		}
+	}
+	name := issuer.Subject.CommonName
+	switch {
+	case best != nil:
+		return best, best.valid.check(at)
+	case failed != nil:
+		return nil, failed
+	}
+	return nil, fault.Unknown("the revocation list of %q is missing (%s)", name, crlURL(issuer))
+}
+
+// crlURL says where the list that issuer signs is published.
+func crlURL(issuer *x509.Certificate) string {
+	switch issuer.Subject.CommonName {
+	case namePlatformCA:
+		return "https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=platform&encoding=der"
+	case nameProcessorCA:
+		return "https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=processor&encoding=der"
+	}
+	return "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
+}
+
+func (v *Verifier) verifyCRL(c *crl, issuer *x509.Certificate, at time.Time) error {
+	k := c.key
+	digest := sha256.Sum256(issuer.Raw)
+	copy(k[32:], digest[:])
+	if _, ok := v.documents.get(&k, at); ok {
+		return nil
+	}
+	if c.list.SignatureAlgorithm != x509.ECDSAWithSHA256 {
+		return fault.False("revocation list of %q: signature algorithm %s, want ECDSA-SHA256", issuer.Subject.CommonName, c.list.SignatureAlgorithm)
+	}
+	if err := c.list.CheckSignatureFrom(issuer); err != nil {
+		return fault.False("revocation list of %q: the signature does not verify: %v", issuer.Subject.CommonName, err)
+	}
+	v.documents.put(&k, &verified{}, c.valid.to)
+	return nil
+}
+
+// document returns the best of docs whose signature verifies under a signer
+// that the same root issued, and its signer.
+func (v *Verifier) document(e *Endorsements, docs []*document, ca *authority, at time.Time) (*document, *authority, error) {
+	var (
+		best   *document
+		signer *authority
+		failed error
+	)
+	for _, d := range docs {
+		s, err := v.verifyDocument(d, e, ca, at)
+		if err != nil {
+			failed = err
+			continue
+		}
+		if best == nil || better(d.window(), best.window(), d.evaluation(), best.evaluation(), at) {
+			best, signer = d, s
+		}
+	}
+	switch {
+	case best != nil:
+		return best, signer, best.window().check(at)
+	case failed != nil:
+		return nil, nil, failed
+	}
+	return nil, nil, errMissing
+}
+
+// better reports whether a document with window a is to be used rather than
+// one with window b: first the one valid at the time, then the higher
+// evaluation data number, then the newer one.
+func better(a, b window, evalA, evalB int, at time.Time) bool {
+	if x, y := a.contains(at), b.contains(at); x != y {
+		return x
+	}
+	if evalA != evalB {
+		return evalA > evalB
+	}
+	return a.from.After(b.from)
+}
+
+func (v *Verifier) verifyDocument(d *document, e *Endorsements, ca *authority, at time.Time) (*authority, error) {
+	k := d.key
+	copy(k[32:], ca.rootFP[:])
+	if x, ok := v.documents.get(&k, at); ok {
+		return x.signer, nil
+	}
+	var failed error
+	for _, c := range e.signers {
+		s, err := v.authority(c, roleSigner, ca.root, ca.rootFP, at)
+		if err != nil {
+			failed = err
+			continue
+		}
+		if !verifyRaw(s.cert.PublicKey.(*ecdsa.PublicKey), &d.hash, d.signature) {
+			failed = fault.False("the signature of %q does not verify", c.Subject.CommonName)
+			continue
+		}
+		expires := s.valid.to
+		if w := d.window(); w.to.Before(expires) {
+			expires = w.to
+		}
+		v.documents.put(&k, &verified{signer: s}, expires)
+		return s, nil
+	}
+	if failed == nil {
+		failed = fault.Unknown("the certificate %q that signs it is missing; it comes with the document", nameSigner)
+	}
+	return nil, failed
+}
