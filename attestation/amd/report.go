@@ -2,8 +2,6 @@ package amd
 
 import (
 	"encoding/binary"
-
-	"github.com/cocoon-go/cocoon/attestation/fault"
 )
 
 // Sizes in bytes (56860, table 23).
@@ -129,7 +127,7 @@ func (r *Report) Bytes() []byte { return append([]byte(nil), r.signed[:]...) }
 // every reserved byte, signed or not, is zero. Errors are bad input.
 func ParseReport(b []byte) (*Report, error) {
 	if len(b) != ReportSize {
-		return nil, fault.BadInput("snp report: %d bytes, want %d", len(b), ReportSize)
+		return nil, inputAt(StepReport, "%d bytes, want %d", len(b), ReportSize)
 	}
 	le := binary.LittleEndian
 	r := &Report{
@@ -142,21 +140,21 @@ func ParseReport(b []byte) (*Report, error) {
 		Committed:    FirmwareVersion{Build: b[offCommitted], Minor: b[offCommitted+1], Major: b[offCommitted+2]},
 	}
 	if r.Version < 2 || r.Version > 5 {
-		return nil, fault.BadInput("snp report: version %d; versions 2 to 5 are known", r.Version)
+		return nil, inputAt(StepReport, "version %d; versions 2 to 5 are known", r.Version)
 	}
 	if r.Policy&policyMustBeOne == 0 || r.Policy&^policyKnown != 0 {
-		return nil, fault.BadInput("snp report: guest policy %#x: bit 17 must be set and bits 26 to 63 clear", uint64(r.Policy))
+		return nil, inputAt(StepReport, "guest policy %#x: bit 17 must be set and bits 26 to 63 clear", uint64(r.Policy))
 	}
 	if r.VMPL > 3 {
-		return nil, fault.BadInput("snp report: VMPL %d; levels are 0 to 3", r.VMPL)
+		return nil, inputAt(StepReport, "VMPL %d; levels are 0 to 3", r.VMPL)
 	}
 	if a := le.Uint32(b[offAlgorithm:]); a != algorithmP384 {
-		return nil, fault.BadInput("snp report: signature algorithm %d; only 1 (ECDSA P-384 with SHA-384) is known", a)
+		return nil, inputAt(StepReport, "signature algorithm %d; only 1 (ECDSA P-384 with SHA-384) is known", a)
 	}
 	info := le.Uint32(b[offSignerInfo:])
 	r.AuthorKeyEn, r.MaskChipKey, r.SigningKey = info&1 != 0, info&2 != 0, KeyKind(info>>2&7)
 	if info>>5 != 0 || r.SigningKey > VLEK && r.SigningKey != none {
-		return nil, fault.BadInput("snp report: unknown signer info %#x", info)
+		return nil, inputAt(StepReport, "unknown signer info %#x", info)
 	}
 	for _, f := range []struct {
 		dst []byte
@@ -188,7 +186,7 @@ func ParseReport(b []byte) (*Report, error) {
 		{offSignature + fieldSize + scalarSize, offReserved6}, {offReserved6, ReportSize},
 	} {
 		if !allZero(b[z[0]:z[1]]) {
-			return nil, fault.BadInput("snp report: reserved bytes %#x to %#x are not zero", z[0], z[1]-1)
+			return nil, inputAt(StepReport, "reserved bytes %#x to %#x are not zero", z[0], z[1]-1)
 		}
 	}
 	for i := range scalarSize {

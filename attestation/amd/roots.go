@@ -22,12 +22,17 @@ var arkFingerprints = map[Product]string{
 
 type vendor struct {
 	roots, intermediates []*x509.Certificate
+
+	// issuer maps the digest of a built-in intermediate to the root that
+	// signed it, which is checked once and not for every chain.
+	issuer map[[32]byte]*x509.Certificate
 }
 
-// builtin parses AMD's constants once. It panics when a file in roots was
-// changed: its ARK must be the pinned one.
+// builtin parses and verifies AMD's constants once. It panics when a file in
+// roots was changed: its ARK must be the pinned one and must have signed the
+// others.
 var builtin = sync.OnceValue(func() vendor {
-	var v vendor
+	v := vendor{issuer: map[[32]byte]*x509.Certificate{}}
 	for product, want := range arkFingerprints {
 		name := map[Product]string{Milan: "milan", Genoa: "genoa", Turin: "turin"}[product]
 		b, err := rootFiles.ReadFile("roots/" + name + ".pem")
@@ -42,7 +47,12 @@ var builtin = sync.OnceValue(func() vendor {
 			}
 			b = rest
 			if i > 0 {
+				root := v.roots[len(v.roots)-1]
+				if err := signedBy(c, root); err != nil {
+					panic("amd: roots: " + err.Error())
+				}
 				v.intermediates = append(v.intermediates, c)
+				v.issuer[sha256.Sum256(c.Raw)] = root
 				continue
 			}
 			if got := fmt.Sprintf("%x", sha256.Sum256(c.Raw)); got != want {

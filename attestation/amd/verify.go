@@ -74,7 +74,7 @@ func (c *Chain) Verify(report []byte, at time.Time) (*Facts, error) {
 func parseSigned(report []byte) (*Report, error) {
 	r, err := ParseReport(report)
 	if err != nil {
-		return nil, inputAt(StepReport, "%w", err)
+		return nil, err
 	}
 	if r.SigningKey == none || r.MaskChipKey && r.SigningKey == VCEK {
 		return nil, falseAt(StepReport, "the report is not signed: the host has masked the chip key")
