@@ -1,0 +1,99 @@
+package attestation
+
+import (
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/intel"
+)
+
+// Facts is what one piece of evidence proves, whatever a policy thinks of it.
+// Exactly one vendor's part is set.
+type Facts struct {
+	Kind  string       // one of the Kind constants
+	Intel *intel.Facts // of kinds tdx and sgx
+
+	// Simulated says that the chains end in a root that the policy names as
+	// simulated: the evidence proves nothing about real hardware.
+	Simulated bool
+	Root      [32]byte  // SHA-256 of the root certificate
+	NotBefore time.Time // start of the validity of all endorsements in use together
+	NotAfter  time.Time // its end
+	Issued    time.Time // when the oldest endorsement in use was issued
+}
+
+// ReportData returns the 64 bytes that the workload chose.
+func (f *Facts) ReportData() [64]byte {
+	return f.Intel.ReportData()
+}
+
+// Measurement returns the measurement digest that registries list. Evidence
+// that has none gives zero and false.
+func (f *Facts) Measurement() ([32]byte, bool) {
+	if f.Intel != nil && f.Intel.TD != nil {
+		return measurementOf(f.Intel.TD), true
+	}
+	return [32]byte{}, false
+}
+
+// PlatformID returns the id of the machine; see [PlatformID].
+func (f *Facts) PlatformID() [32]byte {
+	return PlatformID(KindTDX, f.Intel.Platform.PPID[:])
+}
+
+// DetectKind guesses the kind of evidence in a file from its first bytes, ""
+// when it is none that is known here.
+func DetectKind(data []byte) string {
+	if intel.IsQuote(data) {
+		q, err := intel.ParseQuote(data)
+		if err != nil || q.TEE == intel.TDX {
+			return KindTDX
+		}
+		return KindSGX
+	}
+	return ""
+}
+
+// VerifyEvidence proves that evidence is genuine at a time and returns what it
+// proves. It does not judge: that is [Policy.Appraise].
+//
+// An empty kind means [DetectKind]. A kind that can't be verified here is an
+// [*UnknownError] for evidence of a vendor, and an [*InputError] for bytes that
+// are no evidence.
+func (v *Verifier) VerifyEvidence(kind string, data []byte, e *Endorsements, at time.Time) (*Facts, error) {
+	if kind == "" {
+		if kind = DetectKind(data); kind == "" {
+			return nil, BadInput("not a kind of evidence that is known here")
+		}
+	}
+	if at.IsZero() {
+		return nil, BadInput("no time to verify at")
+	}
+	if e == nil {
+		e = new(Endorsements)
+	}
+	switch kind {
+	case KindTDX, KindSGX:
+		return v.verifyIntel(kind, data, e, at)
+	case KindSNP, KindNVIDIA, KindTPM:
+		return nil, Unknown("evidence of kind %q can't be verified by this version", kind)
+	}
+	return nil, BadInput("unknown kind of evidence %q", kind)
+}
+
+func (v *Verifier) verifyIntel(kind string, data []byte, e *Endorsements, at time.Time) (*Facts, error) {
+	q, err := intel.ParseQuote(data)
+	if err != nil {
+		return nil, err
+	}
+	if q.TEE.String() != kind {
+		return nil, BadInput("evidence of kind %q is a %s quote", kind, q.TEE)
+	}
+	f, err := v.intel.Verify(q, &e.intel, at)
+	if err != nil {
+		return nil, err
+	}
+	return &Facts{
+		Kind: kind, Intel: f, Simulated: f.Root != intel.RootFingerprint(), Root: f.Root,
+		NotBefore: f.NotBefore, NotAfter: f.NotAfter, Issued: f.Issued,
+	}, nil
+}

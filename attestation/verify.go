@@ -1,0 +1,217 @@
+package attestation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/intel"
+)
+
+// Input is everything that one verification looks at.
+type Input struct {
+	Bundle       *Bundle       // required
+	Endorsements *Endorsements // nil means those attached to the bundle
+	Registered   *Registered   // what the caller proved on the chain
+	Nonce        *[32]byte     // the caller's live nonce, if it asked for one
+	At           time.Time     // the time to verify at; required
+}
+
+// Verifier verifies bundles under one policy. It is safe for concurrent use,
+// and remembers verified endorsements and platforms in bounded memory: use one
+// for many verifications.
+type Verifier struct {
+	policy *Policy
+	intel  *intel.Verifier
+}
+
+// NewVerifier returns a verifier for a policy. A nil policy is an [*InputError]:
+// there is no default that accepts something.
+func NewVerifier(p *Policy) (*Verifier, error) {
+	if p == nil || p.text == "" {
+		return nil, BadInput("no policy: a verifier accepts nothing without one")
+	}
+	return &Verifier{policy: p, intel: intel.NewVerifier(p.roots...)}, nil
+}
+
+// Policy returns the verifier's policy.
+func (v *Verifier) Policy() *Policy { return v.policy }
+
+// Verify proves that the bundle's claims come from genuine hardware, are the
+// ones that the chain has registered, and pass the policy. It is pure: it reads
+// no clock, network or disk.
+//
+// On success the result is complete and the error nil. Otherwise the result is
+// nil, and the error joins every reason, each in its family; [VerdictOf] finds
+// the verdict in it.
+func (v *Verifier) Verify(in Input) (*Verified, error) {
+	if in.Bundle == nil {
+		return nil, BadInput("no bundle to verify")
+	}
+	if in.At.IsZero() {
+		return nil, BadInput("no time to verify at")
+	}
+	claims, err := in.Bundle.Claims()
+	if err != nil {
+		return nil, err
+	}
+	item, err := in.Bundle.cpu(in.Nonce)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOthers(in.Bundle, claims); err != nil {
+		return nil, &VerdictError{FailedVerdict(item.Kind, in.At, err), err}
+	}
+	e := in.Endorsements
+	if e == nil {
+		e = NewEndorsements()
+		if err := e.AddBundle(in.Bundle); err != nil {
+			return nil, err
+		}
+	}
+	facts, err := v.VerifyEvidence(item.Kind, item.Data, e, in.At)
+	if err != nil {
+		return nil, &VerdictError{FailedVerdict(item.Kind, in.At, err), err}
+	}
+	var reg *Registered
+	if in.Registered != nil {
+		reg = in.Registered.clone()
+	}
+	verdict := v.policy.Appraise(facts, Subject{At: in.At, Claims: claims, Nonce: in.Nonce, Registered: reg})
+	if err := verdict.Err(); err != nil {
+		return nil, err
+	}
+	return &Verified{
+		claims: claims, digest: claims.Digest(), verdict: verdict, registered: reg, platform: facts.PlatformID(),
+		notAfter: v.policy.notAfter(facts, claims, reg), models: v.policy.acceptedModels(claims, reg),
+	}, nil
+}
+
+// checkOthers refuses bundles with evidence that this version does not verify:
+// what is not verified is never skipped.
+func checkOthers(b *Bundle, c *Claims) error {
+	for _, i := range b.Evidence {
+		if i.Kind != KindTDX {
+			return Unknown("evidence of kind %q in the bundle can't be verified by this version", i.Kind)
+		}
+	}
+	if len(c.Body.GPUEvidence) > 0 {
+		return Unknown("the claims name evidence of %d GPUs, which this version can't verify", len(c.Body.GPUEvidence))
+	}
+	return nil
+}
+
+// notAfter returns when a verification of these facts stops being good.
+func (p *Policy) notAfter(f *Facts, c *Claims, r *Registered) time.Time {
+	since := c.Body.Created
+	if r != nil {
+		since = r.BlockTime
+	}
+	end := f.NotAfter
+	for _, t := range []time.Time{since.Add(p.maxAge), f.Issued.Add(p.endorseAge), lastKey(c)} {
+		if t.Before(end) {
+			end = t
+		}
+	}
+	return end
+}
+
+// lastKey returns when the last key configuration ends.
+func lastKey(c *Claims) time.Time {
+	var last time.Time
+	for _, k := range c.Body.KeyConfigs {
+		if k.NotAfter.After(last) {
+			last = k.NotAfter
+		}
+	}
+	return last
+}
+
+func (p *Policy) acceptedModels(c *Claims, r *Registered) []Model {
+	var out []Model
+	for _, m := range c.Body.Models {
+		list := p.models.Digests
+		if p.models.Registry && r != nil {
+			list = r.Models
+		}
+		if p.models.Any || slices.Contains(list, m.Digest) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// Verified is proof that a bundle passed [Verifier.Verify]. Its methods return
+// copies. The zero value proves nothing, and every method of it panics.
+type Verified struct {
+	claims     *Claims
+	digest     [32]byte
+	verdict    *Verdict
+	registered *Registered
+	platform   [32]byte
+	notAfter   time.Time
+	models     []Model
+}
+
+// Claims returns the verified claims.
+func (v *Verified) Claims() *Claims { return v.claims.clone() }
+
+// Digest returns the claims digest, the id of the bundle.
+func (v *Verified) Digest() [32]byte { v.must(); return v.digest }
+
+// Verdict returns the verdict with every check.
+func (v *Verified) Verdict() *Verdict { return v.verdict.clone() }
+
+// Simulated reports whether the evidence comes from a simulated platform, which
+// protects nothing. Every output must then say SIMULATED.
+func (v *Verified) Simulated() bool { return v.verdict.Simulated }
+
+// NotAfter returns the time from which the bundle must be verified again.
+func (v *Verified) NotAfter() time.Time { v.must(); return v.notAfter }
+
+// PlatformID returns the id of the machine.
+func (v *Verified) PlatformID() [32]byte { v.must(); return v.platform }
+
+// Models returns the models that the node serves and the policy accepts, by
+// name.
+func (v *Verified) Models() []Model { v.must(); return slices.Clone(v.models) }
+
+// Registered returns what the chain said, nil when the policy did without.
+func (v *Verified) Registered() *Registered {
+	v.must()
+	if v.registered == nil {
+		return nil
+	}
+	return v.registered.clone()
+}
+
+// KeyConfig returns the OHTTP key configuration to seal to at a time: of those
+// valid then, the one that started last. It is an [*UnknownError] when the
+// verification is too old at that time or no configuration is valid.
+func (v *Verified) KeyConfig(at time.Time) ([]byte, error) {
+	v.must()
+	if at.After(v.notAfter) {
+		return nil, fault.Unknown("the verification of this node ended at %s; verify it again", stamp(v.notAfter))
+	}
+	var best *KeyConfig
+	for i := range v.claims.Body.KeyConfigs {
+		k := &v.claims.Body.KeyConfigs[i]
+		if at.Before(k.NotBefore) || !at.Before(k.NotAfter) {
+			continue
+		}
+		if best == nil || k.NotBefore.After(best.NotBefore) {
+			best = k
+		}
+	}
+	if best == nil {
+		return nil, fault.Unknown("the node has no key configuration that is valid at %s", stamp(at))
+	}
+	return slices.Clone(best.Config), nil
+}
+
+// must panics on a Verified that no verifier made.
+func (v *Verified) must() {
+	if v.claims == nil {
+		panic("attestation: a Verified that Verify did not make")
+	}
+}
