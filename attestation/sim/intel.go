@@ -23,8 +23,7 @@ type IntelOptions struct {
 	Now       time.Time // start of the certificates' validity is a day before; required
 	Processor bool      // PCK issued by the processor CA rather than by the platform CA
 	FMSPC     [6]byte   // zero means 514d00000000, which no real processor has
-	// PCKSerial, CASerial and SignerSerial fix serial numbers, for tests.
-	Years int // validity of the certificates, default 7
+	Years     int       // validity of the certificates, default 7
 }
 
 // Intel is a simulated Intel platform: root, PCK CA, TCB signer, one machine
@@ -268,6 +267,20 @@ type TD struct {
 	BodyType      uint16   // of version 5: 2, 3 (default) or 4
 	TEETCBSVN2    [16]byte // of body types 3 and 4; zero means TEETCBSVN
 	MRServiceTD   [48]byte
+	Edit          Edit // changes below the body, for negative tests
+}
+
+// Edit changes parts of a quote before they are signed, or signs with the wrong
+// key. The zero value changes nothing.
+type Edit struct {
+	Header   func([]byte) // of the quote, 48 bytes
+	QEReport func([]byte) // report of the quoting enclave, 384 bytes
+	Auth     []byte       // QE authentication data; default 32 zero bytes
+	Chain    []byte       // certification data; default the PCK chain
+	CertType uint16       // its type; default 5
+	WrongPCK bool         // the report of the quoting enclave is signed by another key
+	WrongAK  bool         // the quote is signed by another key
+	Trailing []byte       // follows the quote, not signed
 }
 
 // Attribute bits of a TD, for [TD.Attributes].
@@ -334,12 +347,12 @@ func (p *Intel) Quote(t TD) ([]byte, error) {
 	if t.Version == 0 {
 		t.Version = 4
 	}
-	signed := quoteHeader(t.Version, 0x81)
+	signed := quoteHeader(t.Version, 0x81, t.Edit)
 	if t.Version == 5 {
 		signed = binary.LittleEndian.AppendUint16(signed, t.bodyType())
 		signed = binary.LittleEndian.AppendUint32(signed, uint32(len(body)))
 	}
-	return p.sign(append(signed, body...), t.Version, tdQE)
+	return p.sign(append(signed, body...), t.Version, tdQE, t.Edit)
 }
 
 // Enclave is a simulated SGX enclave.
@@ -350,6 +363,7 @@ type Enclave struct {
 	ReportData          [64]byte
 	Version             uint16 // 3 (default) or 4
 	OpenEnclave         bool   // wrap the quote as EGo and Open Enclave do
+	Edit                Edit   // changes below the body, for negative tests
 }
 
 // EnclaveQuote mints an SGX quote. It is deterministic.
@@ -369,7 +383,7 @@ func (p *Intel) EnclaveQuote(e Enclave) ([]byte, error) {
 	binary.LittleEndian.PutUint16(b[256:], e.ProdID)
 	binary.LittleEndian.PutUint16(b[258:], e.SVN)
 	copy(b[320:], e.ReportData[:])
-	q, err := p.sign(append(quoteHeader(e.Version, 0), b...), e.Version, sgxQE)
+	q, err := p.sign(append(quoteHeader(e.Version, 0, e.Edit), b...), e.Version, sgxQE, e.Edit)
 	if err != nil || !e.OpenEnclave {
 		return q, err
 	}
@@ -380,12 +394,15 @@ func (p *Intel) EnclaveQuote(e Enclave) ([]byte, error) {
 	return append(oe, q...), nil
 }
 
-func quoteHeader(version uint16, tee uint32) []byte {
+func quoteHeader(version uint16, tee uint32, e Edit) []byte {
 	h := make([]byte, 48)
 	binary.LittleEndian.PutUint16(h, version)
 	binary.LittleEndian.PutUint16(h[2:], 2)
 	binary.LittleEndian.PutUint32(h[4:], tee)
 	copy(h[12:], qeVendor)
+	if e.Header != nil {
+		e.Header(h)
+	}
 	return h
 }
 
@@ -411,25 +428,42 @@ func (p *Intel) qeReport(product uint16, auth []byte) []byte {
 }
 
 // sign appends the signature data to header and body.
-func (p *Intel) sign(signed []byte, version, product uint16) ([]byte, error) {
+func (p *Intel) sign(signed []byte, version, product uint16, e Edit) ([]byte, error) {
 	le := binary.LittleEndian
-	auth := make([]byte, 32)
-	report := p.qeReport(product, auth)
-	qeSig, err := signRaw(p.pckKey, report)
+	pck, ak := p.pckKey, p.ak
+	if e.WrongPCK {
+		pck = p.ak
+	}
+	if e.WrongAK {
+		ak = p.pckKey
+	}
+	if e.Auth == nil {
+		e.Auth = make([]byte, 32)
+	}
+	if e.Chain == nil {
+		e.Chain = p.PCKChain()
+	}
+	if e.CertType == 0 {
+		e.CertType = 5
+	}
+	report := p.qeReport(product, e.Auth)
+	if e.QEReport != nil {
+		e.QEReport(report)
+	}
+	qeSig, err := signRaw(pck, report)
 	if err != nil {
 		return nil, err
 	}
-	sig, err := signRaw(p.ak, signed)
+	sig, err := signRaw(ak, signed)
 	if err != nil {
 		return nil, err
 	}
-	chain := p.PCKChain()
 	c := append(report, qeSig...)
-	c = le.AppendUint16(c, uint16(len(auth)))
-	c = append(c, auth...)
-	c = le.AppendUint16(c, 5)
-	c = le.AppendUint32(c, uint32(len(chain)))
-	c = append(c, chain...)
+	c = le.AppendUint16(c, uint16(len(e.Auth)))
+	c = append(c, e.Auth...)
+	c = le.AppendUint16(c, e.CertType)
+	c = le.AppendUint32(c, uint32(len(e.Chain)))
+	c = append(c, e.Chain...)
 	key := rawPublicKey(p.ak)
 	s := append(sig, key[:]...)
 	if version > 3 {
@@ -438,5 +472,5 @@ func (p *Intel) sign(signed []byte, version, product uint16) ([]byte, error) {
 	}
 	s = append(s, c...)
 	out := le.AppendUint32(slices.Clone(signed), uint32(len(s)))
-	return append(out, s...), nil
+	return append(append(out, s...), e.Trailing...), nil
 }
