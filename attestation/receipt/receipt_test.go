@@ -357,7 +357,7 @@ func TestCommitment(t *testing.T) {
 	c.Write([]byte("hel"))
 	c.Sum()
 	c.Write([]byte("lo"))
-	if c.Sum() != want || c.Sum() != want || Commit(salt, []byte("hello")) != want {
+	if first, again := c.Sum(), c.Sum(); first != want || again != want || Commit(salt, []byte("hello")) != want {
 		t.Error("commitment differs")
 	}
 	_, b := example()
