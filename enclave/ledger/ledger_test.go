@@ -602,3 +602,13 @@ func TestConcurrent(t *testing.T) {
 		t.Error("the leaves on disk are not those that were returned")
 	}
 }
+
+func TestFullLog(t *testing.T) {
+	l := mustOpen(t, t.TempDir(), boot(1))
+	l.next = translog.MaxSize
+	_, err := l.Append(func(uint64) (*receipt.Receipt, error) {
+		t.Error("an index was given out")
+		return nil, errors.New("no")
+	})
+	wantFamily(t, err, fault.FamilyRefused, "the log is full")
+}
