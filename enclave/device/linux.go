@@ -23,7 +23,9 @@ func configurationEvent(digest [32]byte) [48]byte {
 
 // tdxDevice is a TDX guest. The context cannot interrupt the driver: a quote
 // is made by the host's quoting service and the kernel bounds the wait.
-type tdxDevice struct{ qp *tdx.LinuxConfigFsQuoteProvider }
+type tdxDevice struct {
+	qp *tdx.LinuxConfigFsQuoteProvider
+}
 
 func openTDX() (Device, error) {
 	qp, err := tdx.GetQuoteProvider()

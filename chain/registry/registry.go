@@ -1,0 +1,69 @@
+// Package registry is what the contracts on TON say, in the words of this
+// module: nodes with their epochs and anchors, and the lists of the root. It
+// joins the light client (package chain), which proves accounts, and the
+// bindings (package chain/contracts), which parse them.
+package registry
+
+import (
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+)
+
+// Anchor is a log head that the chain holds.
+type Anchor struct {
+	Epoch uint32 // whose log key signed it
+	Size  uint64
+	Root  [32]byte
+	Time  time.Time
+}
+
+// Epoch is the record of one boot of a node.
+type Epoch struct {
+	Number       uint32
+	ClaimsDigest [32]byte
+	Measurement  [32]byte
+	PlatformID   [32]byte
+	ReceiptKey   [32]byte
+	LogKey       [32]byte
+	IdentityKey  [32]byte
+	StartBlock   uint32 // that the claims name
+	RegisteredAt time.Time
+	Expires      time.Time
+	// Active says that the root's policy, and a platform's slot, were
+	// confirmed.
+	Active bool
+	// Final is the last anchor of an epoch that is over.
+	Final Anchor
+}
+
+// Node is the proved record of one node.
+type Node struct {
+	Address  attestation.Address
+	Root     attestation.Address
+	Operator attestation.Address
+	Index    uint32
+	Endpoint string // URL of its relay
+	Price    uint64 // nano coins per 1000 tokens
+	Stake    uint64 // nano coins
+	Anchor   Anchor // the latest
+	Current  uint32 // number of the current epoch, 0 before the first
+	Epochs   map[uint32]Epoch
+	At       chain.Block // the block that proves all this
+}
+
+// Epoch returns a record by its number.
+func (n *Node) Epoch(number uint32) (Epoch, bool) {
+	e, ok := n.Epochs[number]
+	return e, ok
+}
+
+// Root is the proved record of the registry's root.
+type Root struct {
+	Address      attestation.Address
+	Measurements [][32]byte
+	Models       [][32]byte
+	MergeDelay   time.Duration // from receipt to anchor, at most
+	At           chain.Block
+}
