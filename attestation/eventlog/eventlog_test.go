@@ -1,0 +1,483 @@
+package eventlog_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation/eventlog"
+	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/sim"
+)
+
+const sha256Bank, sha384Bank = eventlog.SHA256, eventlog.SHA384
+
+// good is a log of a small boot.
+func good() sim.EventLog {
+	l := sim.EventLog{Banks: []eventlog.Alg{sha256Bank, sha384Bank}}
+	l.AddData(0, eventlog.CRTMVersion, []byte("1\x00.\x000\x00\x00\x00"))
+	l.AddVariable(7, eventlog.EFIVariableDriverConfig, "SecureBoot", []byte{1})
+	l.AddBootVariable(1, "BootOrder", []byte{0, 0})
+	l.AddData(0, eventlog.Separator, make([]byte, 4))
+	l.Add(4, eventlog.EFIBootServicesApp, []byte("the boot loader"), []byte("device path"))
+	l.Add(4, eventlog.EFIBootServicesApp, []byte("the kernel"), []byte("device path"))
+	l.Add(9, eventlog.EventTag, []byte("the options"), []byte("\xed\x22\x3b\x8f\x04\x00\x00\x00opts"))
+	l.Add(9, eventlog.EventTag, []byte("the initrd"), []byte("\xec\x22\x3b\x8f\x06\x00\x00\x00initrd"))
+	l.Add(8, eventlog.IPL, []byte("linux /vmlinuz"), []byte("grub_cmd: linux /vmlinuz\x00"))
+	l.Add(8, eventlog.IPL, []byte("/vmlinuz quiet"), []byte("kernel_cmdline: /vmlinuz quiet\x00"))
+	l.AddData(5, eventlog.EFIAction, []byte("Exit Boot Services Invocation"))
+	return l
+}
+
+func parse(t testing.TB, b []byte) *eventlog.Log {
+	t.Helper()
+	l, err := eventlog.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestReplay(t *testing.T) {
+	s := good()
+	for _, pad := range [][]byte{nil, make([]byte, 100), bytes.Repeat([]byte{0xff}, 7)} {
+		l := parse(t, append(s.Bytes(), pad...))
+		if l.Trailer != len(pad) || len(l.Events) != 11 {
+			t.Errorf("%d events, trailer of %d", len(l.Events), l.Trailer)
+		}
+		for _, a := range []eventlog.Alg{sha256Bank, sha384Bank} {
+			got, err := l.PCRs(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := s.PCRs(a)
+			if len(got) != len(want) {
+				t.Errorf("%v: %d PCRs, want %d", a, len(got), len(want))
+			}
+			for i, v := range want {
+				if !bytes.Equal(got[i], v) {
+					t.Errorf("%v: PCR %d is %x, want %x", a, i, got[i], v)
+				}
+			}
+			if err := l.CheckPCRs(a, want); err != nil {
+				t.Error(err)
+			}
+			if err := l.CheckData(a); err != nil {
+				t.Error(err)
+			}
+			for i := range want {
+				bad := s.PCRs(a)
+				bad[i][3] ^= 1
+				if err := l.CheckPCRs(a, bad); fault.FamilyOf(err) != fault.FamilyFalse {
+					t.Errorf("PCR %d changed: %v", i, err)
+				}
+			}
+			if err := l.CheckPCRs(a, map[int][]byte{23: make([]byte, 32)}); fault.FamilyOf(err) != fault.FamilyInput {
+				t.Errorf("no common PCR: %v", err)
+			}
+		}
+		for _, a := range []eventlog.Alg{eventlog.SHA1, eventlog.SHA512, 0x12} {
+			if _, err := l.PCRs(a); fault.FamilyOf(err) != fault.FamilyInput {
+				t.Errorf("%v: %v", a, err)
+			}
+			if err := l.CheckData(a); fault.FamilyOf(err) != fault.FamilyInput {
+				t.Errorf("%v: %v", a, err)
+			}
+		}
+	}
+}
+
+func TestComponents(t *testing.T) {
+	s := good()
+	l := parse(t, s.Bytes())
+	type row struct {
+		role eventlog.Role
+		text string
+	}
+	var got []row
+	for _, c := range l.Components(sha384Bank) {
+		got = append(got, row{c.Role, c.Text})
+	}
+	want := []row{
+		{eventlog.RoleFirmware, "1.0"}, {eventlog.RoleConfiguration, "SecureBoot=01"}, {eventlog.RoleConfiguration, "0000"},
+		{eventlog.RoleSeparator, "4 bytes"}, {eventlog.RoleBootLoader, ""}, {eventlog.RoleKernel, ""}, {eventlog.RoleCommandLine, ""},
+		{eventlog.RoleInitrd, ""}, {eventlog.RoleOther, "linux /vmlinuz"}, {eventlog.RoleCommandLine, "/vmlinuz quiet"},
+		{eventlog.RoleAction, "Exit Boot Services Invocation"},
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+
+	// Text that the digest does not cover is not passed on.
+	for i := range s.Events {
+		s.Events[i].Data = append([]byte("grub_cmd: lie"), s.Events[i].Data...)
+	}
+	for _, c := range parse(t, s.Bytes()).Components(sha256Bank) {
+		if c.Text != "" {
+			t.Errorf("event %d: %q", c.Event, c.Text)
+		}
+	}
+}
+
+func TestCheckData(t *testing.T) {
+	for i, part := range map[int]string{0: "EV_S_CRTM_VERSION", 1: "EV_EFI_VARIABLE_DRIVER_CONFIG", 3: "EV_SEPARATOR", 10: "EV_EFI_ACTION"} {
+		s := good()
+		d := s.Events[i].Data
+		d[len(d)-1] ^= 1
+		if err := parse(t, s.Bytes()).CheckData(sha256Bank); fault.FamilyOf(err) != fault.FamilyFalse || !strings.Contains(err.Error(), part) {
+			t.Errorf("event %d: %v", i, err)
+		}
+	}
+	s := good()
+	s.AddData(4, eventlog.Separator, []byte{1, 0, 0, 0})
+	if err := parse(t, s.Bytes()).CheckData(sha256Bank); fault.FamilyOf(err) != fault.FamilyFalse || !strings.Contains(err.Error(), "firmware error") {
+		t.Errorf("error separator: %v", err)
+	}
+}
+
+func TestRTMRs(t *testing.T) {
+	s := sim.EventLog{Banks: []eventlog.Alg{sha384Bank}, HeaderRegister: 1}
+	for i := uint32(1); i <= 4; i++ {
+		s.AddData(i, eventlog.Separator, make([]byte, 4))
+		s.Add(i, eventlog.EFIBootServicesApp, []byte{byte(i)}, nil)
+	}
+	l := parse(t, s.Bytes())
+	got, err := l.RTMRs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range s.PCRs(sha384Bank) {
+		if !bytes.Equal(got[i-1][:], v) {
+			t.Errorf("RTMR %d is %x, want %x", i-1, got[i-1], v)
+		}
+	}
+	if err := l.CheckRTMRs(got); err != nil {
+		t.Error(err)
+	}
+	for i := range got {
+		bad := got
+		bad[i][47] ^= 1
+		if err := l.CheckRTMRs(bad); fault.FamilyOf(err) != fault.FamilyFalse || !strings.Contains(err.Error(), fmt.Sprintf("RTMR %d", i)) {
+			t.Errorf("RTMR %d: %v", i, err)
+		}
+	}
+	for _, reg := range []uint32{0, 5, 1 << 31} {
+		bad := s
+		bad.Events = append([]sim.LogEvent(nil), s.Events...)
+		bad.AddData(reg, eventlog.Separator, make([]byte, 4))
+		if _, err := parse(t, bad.Bytes()).RTMRs(); fault.FamilyOf(err) != fault.FamilyInput {
+			t.Errorf("register %d: %v", reg, err)
+		}
+	}
+}
+
+func TestStartupLocality(t *testing.T) {
+	withLocality := func(reg uint32, data string, events ...sim.LogEvent) []byte {
+		s := sim.EventLog{Banks: []eventlog.Alg{sha256Bank}}
+		s.Events = append(s.Events, events...)
+		s.Events = append(s.Events, sim.LogEvent{Register: reg, Type: eventlog.NoAction, Data: []byte("StartupLocality\x00" + data)})
+		s.AddData(0, eventlog.Separator, make([]byte, 4))
+		return s.Bytes()
+	}
+	plain, err := parse(t, withLocality(0, "\x00")).PCRs(sha256Bank)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := parse(t, withLocality(0, "\x03"))
+	three, err := l.PCRs(sha256Bank)
+	if err != nil || l.Locality != 3 || bytes.Equal(plain[0], three[0]) {
+		t.Errorf("locality %d: %x, without %x: %v", l.Locality, three[0], plain[0], err)
+	}
+	for name, b := range map[string][]byte{
+		"5": withLocality(0, "\x05"), "register 1": withLocality(1, "\x03"), "two bytes": withLocality(0, "\x03\x03"),
+		"twice": withLocality(0, "\x03", sim.LogEvent{Type: eventlog.NoAction, Data: []byte("StartupLocality\x00\x03")}),
+		"late":  withLocality(0, "\x03", sim.LogEvent{Type: eventlog.Separator, Measured: []byte{0}}),
+	} {
+		if _, err := eventlog.Parse(b); fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), "locality") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestParseRejects(t *testing.T) {
+	s := good()
+	b := s.Bytes()
+	le := binary.LittleEndian
+	edit := func(f func([]byte)) []byte { c := bytes.Clone(b); f(c); return c }
+	const first = 32 + 37 // header, then its data: 16+8+4+2*4+1
+	for _, x := range []struct {
+		name, part string
+		b          []byte
+	}{
+		{"empty", "truncated header", nil},
+		{"too long", "at most", make([]byte, eventlog.MaxLog+1)},
+		{"header type", "does not start with", edit(func(b []byte) { b[4] = 4 })},
+		{"header register", "does not start with", edit(func(b []byte) { b[0] = 2 })},
+		{"header digest", "does not start with", edit(func(b []byte) { b[8] = 1 })},
+		{"header signature", "does not start with", edit(func(b []byte) { b[32] = 's' })},
+		{"header size", "truncated header", edit(func(b []byte) { le.PutUint32(b[28:], 1<<30) })},
+		{"no banks", "0 hash algorithms", edit(func(b []byte) { le.PutUint32(b[56:], 0) })},
+		{"nine banks", "9 hash algorithms", edit(func(b []byte) { le.PutUint32(b[56:], 9) })},
+		{"digest size", "have 31 bytes", edit(func(b []byte) { b[62] = 31 })},
+		{"digest size of an unknown algorithm", "have 65 bytes", edit(func(b []byte) { b[60], b[62] = 0x27, 65 })},
+		{"same bank twice", "announced twice", edit(func(b []byte) { copy(b[64:68], b[60:64]) })},
+		{"vendor info", "wrong length", edit(func(b []byte) { b[68] = 1 })},
+		{"digest count 0", "event 1: 0 digests", edit(func(b []byte) { le.PutUint32(b[first+8:], 0) })},
+		{"digest count 3", "event 1: 3 digests", edit(func(b []byte) { le.PutUint32(b[first+8:], 3) })},
+		{"unknown algorithm", "event 1: digest of sha1", edit(func(b []byte) { b[first+12] = 4 })},
+		{"same algorithm twice", "event 1: two digests", edit(func(b []byte) { b[first+12+34] = 0x0b })},
+		{"data size", "event 1:", edit(func(b []byte) { le.PutUint32(b[first+12+34+50:], eventlog.MaxEventData+1) })},
+		{"truncated", "event 11: truncated", b[:len(b)-1]},
+		{"trailing garbage", "event 12: truncated", append(bytes.Clone(b), 0, 0, 1)},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			l, err := eventlog.Parse(x.b)
+			if l != nil || fault.FamilyOf(err) != fault.FamilyInput || err == nil || !strings.Contains(err.Error(), x.part) {
+				t.Errorf("got %v, want bad input with %q", err, x.part)
+			}
+		})
+	}
+	t.Run("too many events", func(t *testing.T) {
+		s := sim.EventLog{Banks: []eventlog.Alg{eventlog.SHA1}}
+		for range eventlog.MaxEvents + 1 {
+			s.Add(1, eventlog.EFIAction, nil, nil)
+		}
+		if _, err := eventlog.Parse(s.Bytes()); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Error(err)
+		}
+	})
+	t.Run("PCRs of a dynamic launch", func(t *testing.T) {
+		for _, reg := range []uint32{17, 22, 24, 1 << 31} {
+			s := sim.EventLog{Banks: []eventlog.Alg{eventlog.SHA1}}
+			s.Add(reg, eventlog.EFIAction, nil, nil)
+			if _, err := parse(t, s.Bytes()).PCRs(eventlog.SHA1); fault.FamilyOf(err) != fault.FamilyInput {
+				t.Errorf("PCR %d: %v", reg, err)
+			}
+		}
+	})
+	t.Run("missing digest", func(t *testing.T) {
+		s := good()
+		s.Events[2].Omit = sha256Bank
+		l := parse(t, s.Bytes())
+		if _, err := l.PCRs(sha256Bank); fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), "event 3 has no sha256 digest") {
+			t.Error(err)
+		}
+		if _, err := l.PCRs(sha384Bank); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFlips flips bits of a log: each is refused, changes a register of the
+// bank, or lies outside what the bank covers, which is listed.
+func TestFlips(t *testing.T) {
+	s := good()
+	b := s.Bytes()
+	want := s.PCRs(sha256Bank)
+	n, allowed := len(b)*8, map[string]int{}
+	order := rand.New(rand.NewPCG(3, 4)).Perm(n)
+	if os.Getenv("COCOON_LONG") == "" {
+		order = order[:500]
+	}
+	base := parse(t, b)
+	for _, i := range order {
+		c := bytes.Clone(b)
+		c[i/8] ^= 1 << (i % 8)
+		l, err := eventlog.Parse(c)
+		if err != nil || l.CheckPCRs(sha256Bank, want) != nil || l.CheckData(sha256Bank) != nil {
+			continue
+		}
+		allowed[unsigned(t, base, l)]++
+	}
+	t.Logf("flips of unsigned fields: %v", allowed)
+}
+
+// unsigned names the field in which two logs with equal registers differ. It
+// fails when there is none, or when the field should have been covered.
+func unsigned(t *testing.T, a, b *eventlog.Log) string {
+	t.Helper()
+	if len(a.Events) != len(b.Events) {
+		t.Fatal("an event was lost unseen")
+	}
+	for i := range a.Events {
+		x, y := &a.Events[i], &b.Events[i]
+		if x.Register != y.Register {
+			t.Fatalf("event %d: register changed unseen", i+1)
+		}
+		if !bytes.Equal(x.Digest(sha256Bank), y.Digest(sha256Bank)) {
+			t.Fatalf("event %d: digest changed unseen", i+1)
+		}
+		if x.Type != y.Type {
+			return "type: no digest covers it" // roles are hints
+		}
+		if !bytes.Equal(x.Digest(sha384Bank), y.Digest(sha384Bank)) {
+			return "digest of another bank: that bank's registers cover it"
+		}
+		if !bytes.Equal(x.RawData(), y.RawData()) {
+			if _, c := y.Data(sha256Bank); c == eventlog.Covered {
+				return "data around the covered part"
+			}
+			return "data that the digest does not cover"
+		}
+	}
+	return "header: platform class, version and errata mean nothing here"
+}
+
+func TestNames(t *testing.T) {
+	for got, want := range map[string]string{
+		eventlog.SHA1.String(): "sha1", eventlog.SHA512.String(): "sha512", eventlog.Alg(0x12).String(): "alg-0x0012",
+		eventlog.Separator.String(): "EV_SEPARATOR", eventlog.Type(0x99).String(): "event type 0x00000099",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func vector(t testing.TB, name string) []byte {
+	t.Helper()
+	dir := os.Getenv("COCOON_VECTORS")
+	if dir == "" {
+		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
+	}
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestVectorCCEL replays the CCEL of a real TD into the RTMRs of its quote.
+func TestVectorCCEL(t *testing.T) {
+	quote := vector(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin")
+	var want [4][48]byte
+	for i := range want {
+		copy(want[i][:], quote[48+328+48*i:])
+	}
+	l := parse(t, vector(t, "eventlog/cos-113-ccel_data.dat"))
+	if err := l.CheckRTMRs(want); err != nil {
+		t.Error(err)
+	}
+	if err := l.CheckData(sha384Bank); err != nil {
+		t.Error(err)
+	}
+	var kernels, lines int
+	for _, c := range l.Components(sha384Bank) {
+		switch c.Role {
+		case eventlog.RoleKernel:
+			kernels++
+		case eventlog.RoleCommandLine:
+			lines++
+			if !strings.HasPrefix(c.Text, "/syslinux/vmlinuz.A init=/usr/lib/systemd/systemd root") {
+				t.Errorf("command line %q", c.Text)
+			}
+		}
+	}
+	if kernels != 1 || lines != 1 {
+		t.Errorf("%d kernels, %d command lines", kernels, lines)
+	}
+}
+
+// TestVectorLogs parses and replays the other real CCELs, of which no quote is
+// known.
+func TestVectorLogs(t *testing.T) {
+	for name, events := range map[string]int{"eventlog/trustee-CCEL_data": 5, "eventlog/trustee-CCEL_data_ovmf": 20, "cvm/tdx/dstack_ccel.bin": 18} {
+		l := parse(t, vector(t, name))
+		if len(l.Events) != events || l.Trailer == 0 {
+			t.Errorf("%s: %d events, trailer of %d", name, len(l.Events), l.Trailer)
+		}
+		if _, err := l.RTMRs(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := l.CheckData(sha384Bank); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestVectorTCG2 replays the logs of real measured boots under QEMU into the
+// PCRs that the TPM quoted, in two banks.
+func TestVectorTCG2(t *testing.T) {
+	for _, name := range []string{"mmio64", "p13", "p13m3", "pbp", "tpm-12"} {
+		var v struct {
+			Log    string `json:"event_log"`
+			Quotes []struct {
+				Alg  string
+				PCRs map[int]string
+			}
+		}
+		if err := json.Unmarshal(vector(t, "cvm/vtpm/"+name+".attest.json"), &v); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := hex.DecodeString(v.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := parse(t, raw)
+		for _, q := range v.Quotes {
+			a := map[string]eventlog.Alg{"sha256": sha256Bank, "sha384": sha384Bank}[q.Alg]
+			pcrs := map[int][]byte{}
+			for i, s := range q.PCRs {
+				if pcrs[i], err = hex.DecodeString(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(pcrs) < 8 {
+				t.Fatalf("%s: %d PCRs", name, len(pcrs))
+			}
+			if err := l.CheckPCRs(a, pcrs); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := l.CheckData(a); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	s := good()
+	f.Add(s.Bytes())
+	f.Add(s.Bytes()[:100])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := eventlog.Parse(b)
+		if (l == nil) == (err == nil) {
+			t.Fatal("neither log nor error")
+		}
+		if l == nil {
+			return
+		}
+		for _, a := range l.Banks {
+			_, _ = l.PCRs(a)
+			_ = l.CheckData(a)
+			for _, c := range l.Components(a) {
+				if len(c.Digest) == 0 {
+					t.Fatal("component without a digest")
+				}
+			}
+		}
+		_, _ = l.RTMRs()
+	})
+}
+
+func BenchmarkParseAndReplay(b *testing.B) {
+	s := good()
+	log := s.Bytes()
+	b.ReportAllocs()
+	for b.Loop() {
+		l, err := eventlog.Parse(log)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := l.PCRs(sha384Bank); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package eventlog
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/cocoon-go/cocoon/attestation/fault"
+)
+
+// Counts of registers.
+const (
+	NumPCRs  = 24 // of a PC Client TPM
+	NumRTMRs = 4  // of a TD
+)
+
+// PCRs replays a TCG2 log in one bank. The result holds every PCR that the log
+// extends; the others are absent, and have their start value in the TPM. Events
+// of type EV_NO_ACTION are not extended (PFP 10.4.5). Errors are bad input: the
+// log has no such bank, an event lacks its digest, or a register cannot be
+// replayed (17 to 22 belong to a dynamic launch).
+func (l *Log) PCRs(a Alg) (map[int][]byte, error) {
+	out := map[int][]byte{}
+	err := l.replay(a, func(e *Event) ([]byte, error) {
+		i := int(e.Register)
+		if e.Register >= NumPCRs || i >= 17 && i <= 22 {
+			return nil, fmt.Errorf("PCR %d cannot be replayed", e.Register)
+		}
+		if out[i] == nil {
+			out[i] = make([]byte, a.Hash().Size())
+			if i == 0 {
+				out[i][len(out[i])-1] = l.Locality
+			}
+		}
+		return out[i], nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// RTMRs replays a CCEL into the four registers of a TD, with SHA-384.
+// Measurement registers 1 to 4 are RTMR 0 to 3 (UEFI 2.10, 38.4.1). Events for
+// register 0 (MRTD) are refused: firmware cannot extend it.
+func (l *Log) RTMRs() ([NumRTMRs][48]byte, error) {
+	var out [NumRTMRs][48]byte
+	err := l.replay(SHA384, func(e *Event) ([]byte, error) {
+		if e.Register < 1 || e.Register > NumRTMRs {
+			return nil, fmt.Errorf("measurement register %d is no RTMR", e.Register)
+		}
+		return out[e.Register-1][:], nil
+	})
+	if err != nil {
+		return [NumRTMRs][48]byte{}, err
+	}
+	return out, nil
+}
+
+// replay extends the register that reg names by each event's digest.
+func (l *Log) replay(a Alg, reg func(*Event) ([]byte, error)) error {
+	h := a.Hash()
+	if h == 0 {
+		return fault.BadInput("event log: %v cannot be computed", a)
+	}
+	found := false
+	for _, b := range l.Banks {
+		found = found || b == a
+	}
+	if !found {
+		return fault.BadInput("event log: no %v bank", a)
+	}
+	for i := range l.Events {
+		e := &l.Events[i]
+		if e.Type == NoAction {
+			continue
+		}
+		r, err := reg(e)
+		if err != nil {
+			return fault.BadInput("event log: event %d: %w", e.Number, err)
+		}
+		d := e.Digest(a)
+		if d == nil {
+			return fault.BadInput("event log: event %d has no %v digest", e.Number, a)
+		}
+		s := h.New()
+		s.Write(r)
+		s.Write(d)
+		s.Sum(r[:0])
+	}
+	return nil
+}
+
+// CheckPCRs compares the replayed PCRs with the ones of a verified quote. Every
+// PCR that the log extends and that was quoted must be equal; at least one must
+// have been. Quoted PCRs that the log does not extend are not compared. A difference is false evidence: the log is not the one of this
+// boot.
+func (l *Log) CheckPCRs(a Alg, quoted map[int][]byte) error {
+	got, err := l.PCRs(a)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for i := range NumPCRs {
+		want, ok := quoted[i]
+		if !ok || got[i] == nil {
+			continue
+		}
+		n++
+		if !bytes.Equal(got[i], want) {
+			return fault.False("event log: PCR %d replays to %x, the quote has %x (%v)", i, got[i], want, a)
+		}
+	}
+	if n == 0 {
+		return fault.BadInput("event log: it extends none of the %d quoted PCRs", len(quoted))
+	}
+	return nil
+}
+
+// CheckRTMRs compares the replayed RTMRs with the ones of a verified quote, all
+// four. A difference is false evidence.
+func (l *Log) CheckRTMRs(quoted [NumRTMRs][48]byte) error {
+	got, err := l.RTMRs()
+	if err != nil {
+		return err
+	}
+	for i := range got {
+		if got[i] != quoted[i] {
+			return fault.False("event log: RTMR %d replays to %x, the quote has %x", i, got[i], quoted[i])
+		}
+	}
+	return nil
+}
