@@ -22,9 +22,8 @@ const (
 
 // dataRule says which part of the data of an event type its digest is of.
 type dataRule struct {
-	must    bool                  // a difference means that the log lies
-	parts   func([]byte) [][]byte // candidates, tried in order
-	section string                // where it is written
+	must  bool                  // a difference means that the log lies
+	parts func([]byte) [][]byte // candidates, tried in order
 }
 
 func whole(b []byte) [][]byte { return [][]byte{b} }

@@ -2,7 +2,7 @@ package eventlog
 
 import "fmt"
 
-// Type is the type of an event (PFP 10.4.1, table 27).
+// Type is the type of an event (PFP 10.4.1).
 type Type uint32
 
 // The event types that are told apart here.
