@@ -1,0 +1,247 @@
+package chain
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xssnick/tonutils-go/liteclient"
+	"github.com/xssnick/tonutils-go/tl"
+	"github.com/xssnick/tonutils-go/ton"
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// errConnection says that a server was not reached, or the connection ended.
+var errConnection = errors.New("no connection")
+
+// maxBlockWait is how long a server may wait for a block it does not have yet.
+const maxBlockWait = 3 * time.Second
+
+// server is one liteserver and the connection to it.
+type server struct {
+	liteserver
+	lies atomic.Int64
+
+	mu     sync.Mutex
+	pool   *liteclient.ConnectionPool // one connection; nil: not connected
+	closed bool
+}
+
+// lie makes the error for an answer that does not hold.
+func (s *server) lie(what string, err error) error {
+	return &LyingServerError{Server: s.String(), What: what, Err: err}
+}
+
+// connect returns the connection, made anew when there is none.
+func (s *server) connect(ctx context.Context) (*liteclient.ConnectionPool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("client is closed")
+	}
+	if s.pool != nil {
+		return s.pool, nil
+	}
+	p := liteclient.NewConnectionPool()
+	p.SetOnDisconnect(func(string, string) { s.drop(p) })
+	if err := p.AddConnection(ctx, s.addr.String(), base64.StdEncoding.EncodeToString(s.key)); err != nil {
+		p.Stop()
+		return nil, fmt.Errorf("liteserver %s: %w: %w", s, errConnection, err)
+	}
+	s.pool = p
+	return p, nil
+}
+
+// drop forgets a connection.
+func (s *server) drop(p *liteclient.ConnectionPool) {
+	s.mu.Lock()
+	if s.pool == p {
+		s.pool = nil
+	}
+	s.mu.Unlock()
+	p.Stop()
+}
+
+func (s *server) close() {
+	s.mu.Lock()
+	p := s.pool
+	s.pool, s.closed = nil, true
+	s.mu.Unlock()
+	if p != nil {
+		p.Stop()
+	}
+}
+
+// query asks the server. An error that it reports is an error of the server,
+// not a fact about the chain.
+func (s *server) query(ctx context.Context, req tl.Serializable) (tl.Serializable, error) {
+	p, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var resp tl.Serializable
+	if err := p.QueryLiteserver(ctx, req, &resp); err != nil {
+		if errors.Is(err, liteclient.ErrNoActiveConnections) {
+			s.drop(p)
+			err = fmt.Errorf("%w: %w", errConnection, err)
+		}
+		return nil, fmt.Errorf("liteserver %s: %w", s, err)
+	}
+	if e, ok := resp.(ton.LSError); ok {
+		return nil, fmt.Errorf("liteserver %s: %w", s, e)
+	}
+	return resp, nil
+}
+
+// queryAt asks about a masterchain block; a server that does not have it yet may
+// wait for it a moment.
+func (s *server) queryAt(ctx context.Context, seqno uint32, req tl.Serializable) (tl.Serializable, error) {
+	wait := maxBlockWait
+	if d, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(d))
+	}
+	prefix, err := tl.Serialize(ton.WaitMasterchainSeqno{Seqno: int32(seqno), Timeout: int32(wait.Milliseconds())}, true)
+	if err != nil {
+		return nil, err
+	}
+	q, err := tl.Serialize(req, true)
+	if err != nil {
+		return nil, err
+	}
+	return s.query(ctx, tl.Raw(append(prefix, q...)))
+}
+
+// header returns the proved header of a block whose identifier is known.
+func (s *server) header(ctx context.Context, id BlockID) (h blockHeader, err error) {
+	resp, err := s.query(ctx, ton.GetBlockHeader{ID: id.ext()})
+	if err != nil {
+		return h, err
+	}
+	r, err := answerOf[ton.BlockHeader](s, "a block header", resp)
+	if err != nil {
+		return h, err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.lie("a block header", fmt.Errorf("malformed proof: %v", r))
+		}
+	}()
+	c, err := cell.FromBOC(r.HeaderProof)
+	if err != nil {
+		return h, s.lie("a block header", err)
+	}
+	if h, err = checkHeader(c, id); err != nil {
+		return h, s.lie("a block header", err)
+	}
+	return h, nil
+}
+
+// links asks for a part of the way from one masterchain block to another. The
+// links fit together; they are not verified.
+func (s *server) links(ctx context.Context, from, to BlockID) ([]link, error) {
+	resp, err := s.queryAt(ctx, max(from.Seqno, to.Seqno), ton.GetBlockProof{Mode: 1, KnownBlock: from.ext(), TargetBlock: to.ext()})
+	if err != nil {
+		return nil, err
+	}
+	r, err := answerOf[ton.PartialBlockProof](s, "the masterchain", resp)
+	if err != nil {
+		return nil, err
+	}
+	var out []link
+	at := from
+	for _, step := range r.Steps {
+		l, err := newLink(step, at)
+		if err != nil {
+			return nil, s.lie("the masterchain", err)
+		}
+		out, at = append(out, l), l.to
+	}
+	if len(out) == 0 || len(out) > maxLinks {
+		return nil, s.lie("the masterchain", fmt.Errorf("a proof of %d links", len(out)))
+	}
+	return out, nil
+}
+
+// lookup asks for the identifier of the masterchain block with a number. It is
+// not proved.
+func (s *server) lookup(ctx context.Context, seqno uint32) (BlockID, error) {
+	if seqno > math.MaxInt32 {
+		return BlockID{}, attestation.BadInput("block number %d", seqno)
+	}
+	resp, err := s.query(ctx, ton.LookupBlock{Mode: 1, ID: &ton.BlockInfoShort{Workchain: masterchain, Shard: fullShard, Seqno: int32(seqno)}})
+	if err != nil {
+		return BlockID{}, err
+	}
+	r, err := answerOf[ton.BlockHeader](s, "an old block", resp)
+	if err != nil {
+		return BlockID{}, err
+	}
+	id, err := blockID(r.ID)
+	if err != nil || id.Seqno != seqno {
+		return BlockID{}, s.lie("an old block", errors.New("it is another block"))
+	}
+	return id, nil
+}
+
+// account asks for the state of an account after a block, and the configuration.
+func (s *server) account(ctx context.Context, mc BlockID, addr attestation.Address) (*accountParts, error) {
+	what := "account " + addr.String()
+	type conf struct {
+		proof []*cell.Cell
+		err   error
+	}
+	done := make(chan conf, 1)
+	go func() {
+		p, err := s.config(ctx, mc, configParams)
+		done <- conf{p, err}
+	}()
+	resp, err := s.queryAt(ctx, mc.Seqno, ton.GetAccountState{ID: mc.ext(), Account: ton.AccountID{Workchain: addr.Workchain, ID: addr.Hash[:]}})
+	cfg := <-done
+	if err = errors.Join(err, cfg.err); err != nil {
+		return nil, err
+	}
+	r, err := answerOf[ton.AccountState](s, what, resp)
+	if err != nil {
+		return nil, err
+	}
+	if id, err := blockID(r.ID); err != nil || id != mc {
+		return nil, s.lie(what, errors.New("the answer is about another block"))
+	}
+	p := &accountParts{proof: r.Proof, state: r.State, config: cfg.proof}
+	if addr.Workchain != masterchain {
+		if r.Shard == nil || len(r.Shard.RootHash) != 32 || len(r.Shard.FileHash) != 32 {
+			return nil, s.lie(what, errors.New("no shard block"))
+		}
+		p.shard, p.shardProof = r.Shard, r.ShardProof
+	}
+	return p, nil
+}
+
+// config asks for configuration parameters after a block.
+func (s *server) config(ctx context.Context, mc BlockID, params []int32) ([]*cell.Cell, error) {
+	const what = "the configuration"
+	resp, err := s.queryAt(ctx, mc.Seqno, ton.GetConfigParams{BlockID: mc.ext(), Params: params})
+	if err != nil {
+		return nil, err
+	}
+	r, err := answerOf[ton.ConfigAll](s, what, resp)
+	if err != nil {
+		return nil, err
+	}
+	header, err := cell.FromBOC(r.StateProof)
+	if err != nil {
+		return nil, s.lie(what, err)
+	}
+	state, err := cell.FromBOC(r.ConfigProof)
+	if err != nil {
+		return nil, s.lie(what, err)
+	}
+	return []*cell.Cell{header, state}, nil
+}
