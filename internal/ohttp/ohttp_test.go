@@ -439,7 +439,6 @@ func TestMalformed(t *testing.T) {
 		}
 	}
 	// A really sealed empty chunk that is not final is refused too.
-	_, s, _ := pair(t, testKey(t), "")
 	c, s, _ := pair(t, testKey(t), "")
 	rs, _ := s.Response()
 	b := append(bytes.Clone(rs.prefix), tagSize)
