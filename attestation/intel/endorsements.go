@@ -16,6 +16,8 @@ import (
 const (
 	MaxDocumentSize = 4 << 20 // bytes of one document
 	MaxDocuments    = 4096    // documents of one set
+	maxSigners      = 16      // signers of documents in one set
+	maxPCKs         = 1024    // PCK certificates and their CAs in one set
 )
 
 // Endorsements is a set of documents that Intel signs: certificates,
@@ -36,7 +38,11 @@ type Endorsements struct {
 	qes     map[string][]*document // by id
 }
 
-type tcbKey struct{ id, fmspc, pceID string }
+type tcbKey struct {
+	id    string
+	fmspc [6]byte
+	pceID [2]byte
+}
 
 // document is a signed JSON text, parsed; exactly one of tcb and qe is set.
 type document struct {
@@ -96,18 +102,19 @@ func (e *Endorsements) Len() int {
 // AddCertificate adds a certificate that may sign documents or quotes. Those
 // with another role are ignored.
 func (e *Endorsements) AddCertificate(c *x509.Certificate) error {
-	var list *[]*x509.Certificate
+	list, limit := &e.pcks, maxPCKs
 	switch c.Subject.CommonName {
 	case nameSigner:
-		list = &e.signers
-	case namePCK:
-		list = &e.pcks
-	case nameRoot, namePlatformCA, nameProcessorCA:
-		list = &e.pcks // links of a chain for quotes that carry none
+		list, limit = &e.signers, maxSigners
+	case namePCK, nameRoot, namePlatformCA, nameProcessorCA:
+		// PCK chains, for quotes that carry none.
 	default:
 		return nil
 	}
 	fresh, err := e.add(sha256.Sum256(c.Raw))
+	if fresh && len(*list) == limit {
+		return fault.BadInput("endorsements: more than %d certificates %q", limit, c.Subject.CommonName)
+	}
 	if fresh {
 		*list = append(*list, c)
 	}

@@ -60,8 +60,8 @@ type svnLevel struct {
 // tcbInfo is a parsed TCB info of version 3.
 type tcbInfo struct {
 	id         string // "SGX" or "TDX"
-	fmspc      string // lower-case hex
-	pceID      string // lower-case hex
+	fmspc      [6]byte
+	pceID      [2]byte
 	issued     time.Time
 	nextUpdate time.Time
 	evaluation int
@@ -169,8 +169,9 @@ func parseTCBInfo(body []byte) (*tcbInfo, error) {
 	if j.Version != 3 || j.TCBType != 0 {
 		return nil, fault.BadInput("TCB info: version %d of type %d, want version 3 of type 0", j.Version, j.TCBType)
 	}
-	if len(j.FMSPC) != 12 || len(j.PCEID) != 4 {
-		return nil, fault.BadInput("TCB info: FMSPC %q or PCEID %q has the wrong length", j.FMSPC, j.PCEID)
+	t := &tcbInfo{id: j.ID, issued: j.Issued, nextUpdate: j.NextUpdate, evaluation: j.Evaluation}
+	if !unhex(t.fmspc[:], j.FMSPC) || !unhex(t.pceID[:], j.PCEID) { // in any case of letters
+		return nil, fault.BadInput("TCB info: FMSPC %q or PCEID %q is not hexadecimal of the right length", j.FMSPC, j.PCEID)
 	}
 	if j.Issued.IsZero() || !j.NextUpdate.After(j.Issued) {
 		return nil, fault.BadInput("TCB info: its validity window is empty")
@@ -178,8 +179,6 @@ func parseTCBInfo(body []byte) (*tcbInfo, error) {
 	if len(j.Levels) == 0 || len(j.Levels) > maxLevels || len(j.Modules) > maxLevels {
 		return nil, fault.BadInput("TCB info: %d levels and %d modules, want 1 to %d", len(j.Levels), len(j.Modules), maxLevels)
 	}
-	t := &tcbInfo{id: j.ID, fmspc: strings.ToLower(j.FMSPC), pceID: strings.ToLower(j.PCEID),
-		issued: j.Issued, nextUpdate: j.NextUpdate, evaluation: j.Evaluation}
 	t.levels = make([]tcbLevel, len(j.Levels))
 	for i := range j.Levels {
 		if err := t.levels[i].from(&j.Levels[i], j.ID == "TDX"); err != nil {

@@ -2,13 +2,14 @@ package intel
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
@@ -74,7 +75,7 @@ func (f *Facts) ReportData() [64]byte {
 type Verifier struct {
 	simulated map[[32]byte]bool
 	platforms *cache[*platform]
-	documents *cache[*verified]
+	documents *cache[verified]
 }
 
 // NewVerifier returns a verifier that trusts Intel's root and, beside it, the
@@ -83,7 +84,7 @@ func NewVerifier(simulatedRoots ...[32]byte) *Verifier {
 	v := &Verifier{
 		simulated: make(map[[32]byte]bool, len(simulatedRoots)),
 		platforms: newCache[*platform](maxCachedPlatforms),
-		documents: newCache[*verified](maxCachedDocuments),
+		documents: newCache[verified](maxCachedDocuments),
 	}
 	for _, r := range simulatedRoots {
 		v.simulated[r] = true
@@ -103,17 +104,18 @@ type platform struct {
 // authority is a verified certificate that the root issued.
 type authority struct {
 	cert   *x509.Certificate
+	digest [32]byte // SHA-256 of the certificate
 	serial string
 	root   *x509.Certificate
 	rootFP [32]byte
 	valid  window
 }
 
-// verified is a document whose signature holds, or an authority.
+// verified is the outcome of verifying one signature, which can't change: the
+// error, or nil and for certificates the authority.
 type verified struct {
-	signer *authority // of a JSON document
-	ca     *authority
-	valid  window // of the signer's chain
+	ca  *authority
+	err error
 }
 
 // Verify proves that q is genuine and rates its platform with the documents of
@@ -183,9 +185,7 @@ func (v *Verifier) platform(q *Quote, e *Endorsements, at time.Time) (*platform,
 	if q.certType != certTypeChain {
 		return v.platformFrom(q, e, at)
 	}
-	var k cacheKey
-	digest := sha256.Sum256(q.certData)
-	copy(k[:], digest[:])
+	k := keyOf(q.certData, [32]byte{})
 	p, ok := v.platforms.get(&k, at)
 	if !ok {
 		chain, err := parseCerts(q.certData)
@@ -209,7 +209,7 @@ func (v *Verifier) platformFrom(q *Quote, e *Endorsements, at time.Time) (*platf
 	digest := sha256.Sum256(q.qeReport)
 	for _, c := range e.pcks {
 		key, ok := c.PublicKey.(*ecdsa.PublicKey)
-		if c.Subject.CommonName != namePCK || !ok || !verifyRaw(key, &digest, q.qeSignature) {
+		if c.Subject.CommonName != namePCK || !ok || key.Curve != elliptic.P256() || !verifyRaw(key, &digest, q.qeSignature) {
 			continue
 		}
 		ca := findIssuer(e.pcks, c)
@@ -292,23 +292,35 @@ func (v *Verifier) anchor(c *x509.Certificate) (*x509.Certificate, [32]byte, err
 
 // authority verifies a certificate that the root issued.
 func (v *Verifier) authority(c *x509.Certificate, r role, root *x509.Certificate, rootFP [32]byte, at time.Time) (*authority, error) {
-	var k cacheKey
-	digest := sha256.Sum256(c.Raw)
-	copy(k[:], digest[:])
-	copy(k[32:], rootFP[:])
-	if x, ok := v.documents.get(&k, at); ok && x.ca != nil {
+	if len(c.AuthorityKeyId) > 0 && len(root.SubjectKeyId) > 0 && !bytes.Equal(c.AuthorityKeyId, root.SubjectKeyId) {
+		return nil, fault.False("certificate %q: it was issued by another root", c.Subject.CommonName)
+	}
+	k := keyOf(c.Raw, rootFP)
+	if x, ok := v.documents.get(&k, at); ok {
+		if x.err != nil {
+			return nil, x.err
+		}
 		return x.ca, checkRole(x.ca.cert, r)
 	}
 	if err := checkRole(c, r); err != nil {
 		return nil, err
 	}
 	if err := checkIssued(c, root); err != nil {
+		v.documents.put(&k, verified{err: err}, c.NotAfter)
 		return nil, err
 	}
-	a := &authority{cert: c, serial: string(c.SerialNumber.Bytes()), root: root, rootFP: rootFP,
+	a := &authority{cert: c, digest: [32]byte(k[:32]), serial: string(c.SerialNumber.Bytes()), root: root, rootFP: rootFP,
 		valid: certWindow(c).and(certWindow(root))}
-	v.documents.put(&k, &verified{ca: a}, a.valid.to)
+	v.documents.put(&k, verified{ca: a}, a.valid.to)
 	return a, nil
+}
+
+// keyOf names what was verified and under which key.
+func keyOf(raw []byte, under [32]byte) (k cacheKey) {
+	d := sha256.Sum256(raw)
+	copy(k[:], d[:])
+	copy(k[32:], under[:])
+	return k
 }
 
 // collateral is the set of verified documents that fits one quote.
@@ -326,23 +338,27 @@ type collateral struct {
 func (v *Verifier) collateral(q *Quote, p *platform, e *Endorsements, at time.Time) (*collateral, error) {
 	c := &collateral{valid: p.valid}
 	var errs [4]error
-	c.rootCRL, errs[0] = v.crl(e, p.ca.root, at)
-	c.pckCRL, errs[1] = v.crl(e, p.ca.cert, at)
-	tcbID, qeID := "SGX", "QE"
+	c.rootCRL, errs[0] = v.crl(e, p.ca.root, p.ca.rootFP, at)
+	c.pckCRL, errs[1] = v.crl(e, p.ca.cert, p.ca.digest, at)
+	key, qeID := tcbKey{"SGX", p.FMSPC, p.PCEID}, "QE"
 	if q.TEE == TDX {
-		tcbID, qeID = "TDX", "TD_QE"
+		key.id, qeID = "TDX", "TD_QE"
 	}
-	key := tcbKey{tcbID, hex.EncodeToString(p.FMSPC[:]), hex.EncodeToString(p.PCEID[:])}
 	tcb, tcbSigner, err := v.document(e, e.tcbs[key], p.ca, at)
-	errs[2] = naming(err, "TCB info", "for FMSPC "+key.fmspc, "https://api.trustedservices.intel.com/"+q.TEE.String()+"/certification/v4/tcb?fmspc="+key.fmspc)
+	if err != nil {
+		errs[2] = naming(err, fmt.Sprintf("TCB info for FMSPC %x", p.FMSPC),
+			fmt.Sprintf("https://api.trustedservices.intel.com/%s/certification/v4/tcb?fmspc=%x", q.TEE, p.FMSPC))
+	}
 	qe, qeSigner, err := v.document(e, e.qes[qeID], p.ca, at)
-	errs[3] = naming(err, "QE identity", qeID, "https://api.trustedservices.intel.com/"+q.TEE.String()+"/certification/v4/qe/identity")
+	if err != nil {
+		errs[3] = naming(err, "QE identity "+qeID, "https://api.trustedservices.intel.com/"+q.TEE.String()+"/certification/v4/qe/identity")
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
 	c.tcb, c.qe = tcb.tcb, qe.qe
 	c.issued = earliest(c.tcb.issued, c.qe.issued, c.rootCRL.valid.from, c.pckCRL.valid.from)
-	for _, w := range []window{c.rootCRL.valid, c.pckCRL.valid, tcb.window(), qe.window(), tcbSigner.valid, qeSigner.valid} {
+	for _, w := range [...]window{c.rootCRL.valid, c.pckCRL.valid, tcb.window(), qe.window(), tcbSigner.valid, qeSigner.valid} {
 		c.valid = c.valid.and(w)
 	}
 	if err := c.valid.check(at); err != nil {
@@ -379,38 +395,43 @@ func earliest(ts ...time.Time) time.Time {
 // errMissing says that no document of the kind is in the set.
 var errMissing = errors.New("missing")
 
-func naming(err error, what, which, where string) error {
+func naming(err error, what, where string) error {
 	if errors.Is(err, errMissing) {
-		return fault.Unknown("%s %s is missing (%s)", what, which, where)
+		return fault.Unknown("%s is missing (%s)", what, where)
 	}
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", what, which, err)
-	}
-	return nil
+	return fmt.Errorf("%s: %w", what, err)
 }
 
-// crl returns the newest revocation list of issuer that verifies and is valid
-// at the given time.
-func (v *Verifier) crl(e *Endorsements, issuer *x509.Certificate, at time.Time) (*crl, error) {
-	var best *crl
+// maxAttempts bounds how many documents of one kind are tried, so that a set
+// full of forgeries costs little.
+const maxAttempts = 32
+
+// crl returns the revocation list of issuer to use: of those that verify, the
+// best. issuerDigest is the SHA-256 of the issuer's certificate.
+func (v *Verifier) crl(e *Endorsements, issuer *x509.Certificate, issuerDigest [32]byte, at time.Time) (*crl, error) {
+	lists := e.crls[string(issuer.RawSubject)]
+	if len(lists) > 1 {
+		lists = slices.SortedStableFunc(slices.Values(lists), func(a, b *crl) int {
+			return better(a.valid, b.valid, 0, 0, at)
+		})
+	}
 	var failed error
-	for _, c := range e.crls[string(issuer.RawSubject)] {
-		if err := v.verifyCRL(c, issuer, at); err != nil {
-			failed = err
-			continue
+	attempts := 0
+	for _, c := range lists {
+		if len(c.list.AuthorityKeyId) > 0 && !bytes.Equal(c.list.AuthorityKeyId, issuer.SubjectKeyId) {
+			continue // of another authority with the same name
 		}
-		if best == nil || better(c.valid, best.valid, 0, 0, at) {
-			best = c
+		if attempts++; attempts > maxAttempts {
+			break
+		}
+		if failed = v.verifyCRL(c, issuer, issuerDigest, at); failed == nil {
+			return c, c.valid.check(at)
 		}
 	}
-	name := issuer.Subject.CommonName
-	switch {
-	case best != nil:
-		return best, best.valid.check(at)
-	case failed != nil:
+	if failed != nil {
 		return nil, failed
 	}
-	return nil, fault.Unknown("the revocation list of %q is missing (%s)", name, crlURL(issuer))
+	return nil, fault.Unknown("the revocation list of %q is missing (%s)", issuer.Subject.CommonName, crlURL(issuer))
 }
 
 // crlURL says where the list that issuer signs is published.
@@ -424,89 +445,85 @@ func crlURL(issuer *x509.Certificate) string {
 	return "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
 }
 
-func (v *Verifier) verifyCRL(c *crl, issuer *x509.Certificate, at time.Time) error {
+func (v *Verifier) verifyCRL(c *crl, issuer *x509.Certificate, issuerDigest [32]byte, at time.Time) error {
 	k := c.key
-	digest := sha256.Sum256(issuer.Raw)
-	copy(k[32:], digest[:])
-	if _, ok := v.documents.get(&k, at); ok {
-		return nil
+	copy(k[32:], issuerDigest[:])
+	if x, ok := v.documents.get(&k, at); ok {
+		return x.err
 	}
+	var err error
 	if c.list.SignatureAlgorithm != x509.ECDSAWithSHA256 {
-		return fault.False("revocation list of %q: signature algorithm %s, want ECDSA-SHA256", issuer.Subject.CommonName, c.list.SignatureAlgorithm)
+		err = fault.False("revocation list of %q: signature algorithm %s, want ECDSA-SHA256", issuer.Subject.CommonName, c.list.SignatureAlgorithm)
+	} else if e := c.list.CheckSignatureFrom(issuer); e != nil {
+		err = fault.False("revocation list of %q: the signature does not verify: %v", issuer.Subject.CommonName, e)
 	}
-	if err := c.list.CheckSignatureFrom(issuer); err != nil {
-		return fault.False("revocation list of %q: the signature does not verify: %v", issuer.Subject.CommonName, err)
-	}
-	v.documents.put(&k, &verified{}, c.valid.to)
-	return nil
+	v.documents.put(&k, verified{err: err}, c.valid.to)
+	return err
 }
 
-// document returns the best of docs whose signature verifies under a signer
-// that the same root issued, and its signer.
+// document returns the document of docs to use, and who signed it: of those
+// that verify under a signer that the same root issued, the best.
 func (v *Verifier) document(e *Endorsements, docs []*document, ca *authority, at time.Time) (*document, *authority, error) {
-	var (
-		best   *document
-		signer *authority
-		failed error
-	)
-	for _, d := range docs {
+	if len(docs) > 1 {
+		docs = slices.SortedStableFunc(slices.Values(docs), func(a, b *document) int {
+			return better(a.window(), b.window(), a.evaluation(), b.evaluation(), at)
+		})
+	}
+	failed := errMissing
+	for i, d := range docs {
+		if i == maxAttempts {
+			break
+		}
 		s, err := v.verifyDocument(d, e, ca, at)
-		if err != nil {
-			failed = err
-			continue
+		if err == nil {
+			return d, s, d.window().check(at)
 		}
-		if best == nil || better(d.window(), best.window(), d.evaluation(), best.evaluation(), at) {
-			best, signer = d, s
-		}
+		failed = err
 	}
-	switch {
-	case best != nil:
-		return best, signer, best.window().check(at)
-	case failed != nil:
-		return nil, nil, failed
-	}
-	return nil, nil, errMissing
+	return nil, nil, failed
 }
 
-// better reports whether a document with window a is to be used rather than
-// one with window b: first the one valid at the time, then the higher
-// evaluation data number, then the newer one.
-func better(a, b window, evalA, evalB int, at time.Time) bool {
+// better compares a document with window a with one with window b: the one to
+// use first comes first. Valid at the time wins, then the higher evaluation
+// data number, then the newer.
+func better(a, b window, evalA, evalB int, at time.Time) int {
 	if x, y := a.contains(at), b.contains(at); x != y {
-		return x
+		if x {
+			return -1
+		}
+		return 1
 	}
-	if evalA != evalB {
-		return evalA > evalB
-	}
-	return a.from.After(b.from)
+	return cmp.Or(cmp.Compare(evalB, evalA), b.from.Compare(a.from))
 }
 
 func (v *Verifier) verifyDocument(d *document, e *Endorsements, ca *authority, at time.Time) (*authority, error) {
-	k := d.key
-	copy(k[32:], ca.rootFP[:])
-	if x, ok := v.documents.get(&k, at); ok {
-		return x.signer, nil
-	}
 	var failed error
 	for _, c := range e.signers {
 		s, err := v.authority(c, roleSigner, ca.root, ca.rootFP, at)
-		if err != nil {
-			failed = err
-			continue
+		if err == nil {
+			err = v.verifySignature(d, s, at)
 		}
-		if !verifyRaw(s.cert.PublicKey.(*ecdsa.PublicKey), &d.hash, d.signature) {
-			failed = fault.False("the signature of %q does not verify", c.Subject.CommonName)
-			continue
+		if err == nil {
+			return s, nil
 		}
-		expires := s.valid.to
-		if w := d.window(); w.to.Before(expires) {
-			expires = w.to
-		}
-		v.documents.put(&k, &verified{signer: s}, expires)
-		return s, nil
+		failed = err
 	}
 	if failed == nil {
 		failed = fault.Unknown("the certificate %q that signs it is missing; it comes with the document", nameSigner)
 	}
 	return nil, failed
+}
+
+func (v *Verifier) verifySignature(d *document, s *authority, at time.Time) error {
+	k := d.key
+	copy(k[32:], s.digest[:])
+	if x, ok := v.documents.get(&k, at); ok {
+		return x.err
+	}
+	var err error
+	if !verifyRaw(s.cert.PublicKey.(*ecdsa.PublicKey), &d.hash, d.signature) {
+		err = fault.False("the signature of %q does not verify", nameSigner)
+	}
+	v.documents.put(&k, verified{err: err}, d.window().to)
+	return err
 }

@@ -1,0 +1,36 @@
+package intel_test
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/sim"
+)
+
+var now = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func seeded(seed string) *rand.ChaCha8 { return rand.NewChaCha8(sha256.Sum256([]byte(seed))) }
+
+func newPlatform(t testing.TB, o sim.IntelOptions) *sim.Intel {
+	t.Helper()
+	if o.Now.IsZero() {
+		o.Now = now
+	}
+	p, err := sim.NewIntel(seeded("platform"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func certPool(t testing.TB, pem []byte) *x509.CertPool {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		t.Fatal("no certificate in the PEM text")
+	}
+	return pool
+}
