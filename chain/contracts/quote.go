@@ -60,13 +60,13 @@ type quoteParts struct {
 	caKey    p256hint.Key
 }
 
-// reader cuts bytes from the front; once it lacks some it stays empty and bad.
-type reader struct {
+// bytesReader cuts bytes from the front; once it lacks some it stays empty and bad.
+type bytesReader struct {
 	b   []byte
 	bad bool
 }
 
-func (r *reader) take(n int) []byte {
+func (r *bytesReader) take(n int) []byte {
 	if r.bad || n > len(r.b) {
 		r.bad = true
 		return make([]byte, min(n, maxQuoteSize))
@@ -76,15 +76,15 @@ func (r *reader) take(n int) []byte {
 	return v
 }
 
-func (r *reader) u16() int { return int(binary.LittleEndian.Uint16(r.take(2))) }
-func (r *reader) u32() int { return int(binary.LittleEndian.Uint32(r.take(4))) }
+func (r *bytesReader) u16() int { return int(binary.LittleEndian.Uint16(r.take(2))) }
+func (r *bytesReader) u32() int { return int(binary.LittleEndian.Uint32(r.take(4))) }
 
 func splitQuote(quote []byte) (*quoteParts, error) {
 	if len(quote) > maxQuoteSize {
 		return nil, fault.BadInput("quote: %d bytes, at most %d", len(quote), maxQuoteSize)
 	}
 	q := new(quoteParts)
-	r := &reader{b: quote}
+	r := &bytesReader{b: quote}
 	head := r.take(quoteHeaderSize)
 	q.version = binary.LittleEndian.Uint16(head)
 	if r.bad || (q.version != 4 && q.version != 5) {
@@ -106,13 +106,13 @@ func splitQuote(quote []byte) (*quoteParts, error) {
 	}
 	r.take(size)
 	q.body = quote[:len(quote)-len(r.b)]
-	signed := &reader{b: r.take(r.u32())}
+	signed := &bytesReader{b: r.take(r.u32())}
 	copy(q.bodySig[:], signed.take(64))
 	copy(q.key[:], signed.take(64))
 	if signed.u16() != 6 {
 		return nil, fault.BadInput("quote: no certification data of type 6")
 	}
-	qe := &reader{b: signed.take(signed.u32())}
+	qe := &bytesReader{b: signed.take(signed.u32())}
 	q.qeReport = qe.take(qeReportSize)
 	copy(q.qeSig[:], qe.take(64))
 	q.auth = qe.take(qe.u16())

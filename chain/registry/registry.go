@@ -9,6 +9,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
 )
 
 // Anchor is a log head that the chain holds.
@@ -33,7 +34,7 @@ type Epoch struct {
 	Expires      time.Time
 	// Active says that the root's policy, and a platform's slot, were
 	// confirmed.
-	Active bool
+	Active bool // for the current epoch only
 	// Final is the last anchor of an epoch that is over.
 	Final Anchor
 }
@@ -45,12 +46,15 @@ type Node struct {
 	Operator attestation.Address
 	Index    uint32
 	Endpoint string // URL of its relay
-	Price    uint64 // nano coins per 1000 tokens
-	Stake    uint64 // nano coins
-	Anchor   Anchor // the latest
-	Current  uint32 // number of the current epoch, 0 before the first
-	Epochs   map[uint32]Epoch
-	At       chain.Block // the block that proves all this
+	// Prices in nano coins per million tokens.
+	PromptPrice, CompletionPrice uint64
+	Stake                        uint64        // nano coins
+	Status                       string        // none, active or inactive
+	AnchorInterval               time.Duration // between anchors that the node pays, at least; zero before the first registration
+	Anchor                       Anchor        // the latest
+	Current                      uint32        // number of the current epoch, 0 before the first
+	Epochs                       map[uint32]Epoch
+	At                           chain.Block // the block that proves all this
 }
 
 // Epoch returns a record by its number.
@@ -62,8 +66,11 @@ func (n *Node) Epoch(number uint32) (Epoch, bool) {
 // Root is the proved record of the registry's root.
 type Root struct {
 	Address      attestation.Address
-	Measurements [][32]byte
-	Models       [][32]byte
-	MergeDelay   time.Duration // from receipt to anchor, at most
+	Measurements [][32]byte           // accepted for registration, sorted
+	Models       [][32]byte           // sorted
+	Paused       bool                 // no registrations
+	MergeDelay   time.Duration        // from receipt to anchor, at most
+	MinStake     uint64               // nano coins
+	State        *contracts.RootState // everything else
 	At           chain.Block
 }

@@ -1,0 +1,316 @@
+package contracts
+
+import (
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// Status of a node.
+type Status uint8
+
+const (
+	StatusNone     Status = 0 // never registered
+	StatusActive   Status = 1
+	StatusInactive Status = 2 // retired, expired, invalidated or found at fault
+)
+
+func (s Status) String() string {
+	switch s {
+	case StatusNone:
+		return "none"
+	case StatusActive:
+		return "active"
+	case StatusInactive:
+		return "inactive"
+	}
+	return "unknown"
+}
+
+// NodeState is the state of a Node.
+type NodeState struct {
+	Key            NodeKey
+	Status         Status
+	Epoch          uint32 // current; 0 before the first registration
+	Expires        uint32 // unix seconds; clients count the registration as over from then on
+	LogKey         [32]byte
+	Anchor         Anchor // newest anchored head; its Epoch is the current one
+	AnchorTime     uint32
+	AnchorInterval uint32
+	Stake          uint64 // nano
+	Unbonding      uint64
+	Owed           uint64 // bonds and credits, not the operator's
+	Current        *EpochRecord
+	Pending        *Pending
+	Past           map[uint32]PastEpoch
+	Params         *Params // as Root last confirmed
+	Profile        Profile
+	Book           Book
+}
+
+// EpochRecord is one registered boot of the node's enclave.
+type EpochRecord struct {
+	Kind         uint8
+	BlockSeqno   uint32
+	RegisteredAt uint32
+	NotAfter     uint32
+	ReceiptKey   [32]byte
+	LogKey       [32]byte
+	IdentityKey  [32]byte
+	ClaimsDigest [32]byte
+	Measurement  [32]byte
+	PlatformID   [32]byte
+	Check        Check // as Root was asked
+}
+
+// Check is what Root judges a registration by.
+type Check struct {
+	Kind          uint8
+	Measurement   [32]byte
+	PlatformID    [32]byte
+	VerifiersHash [32]byte // mode B
+	TDX           *CheckTDX
+}
+
+// CheckTDX is what the contract read out of a TDX quote.
+type CheckTDX struct {
+	CAKey [32]byte // SHA-256(x || y)
+	TCB   TDXTCB
+}
+
+// Pending is a registration that Root or the Platform has not confirmed yet.
+type Pending struct {
+	ClaimsDigest [32]byte
+	QueryID      uint64
+	Since        uint32
+	Platform     *attestation.Address // nil: Root has not answered
+	Record       EpochRecord
+}
+
+// PastEpoch is an epoch that ended.
+type PastEpoch struct {
+	FinalSize uint64
+	FinalRoot [32]byte
+	ClosedAt  uint32
+	Record    EpochRecord
+}
+
+// Book holds what the node owes, and what it is asked.
+type Book struct {
+	UnbondingAt    uint32
+	OpenChallenges uint16
+	Credits        map[attestation.Address]uint64
+	Challenges     map[[32]byte]Challenge
+	Settled        map[[32]byte]bool
+}
+
+// Challenge is an open question that the node must answer or lose stake.
+type Challenge struct {
+	Kind         uint8
+	Deadline     uint32
+	Bond         uint64
+	Payout       attestation.Address
+	SnapshotSize uint64
+	SnapshotRoot [32]byte
+	Detail       *cell.Cell
+}
+
+// ParseNode reads the state of a Node. A node that was deployed and has not
+// written yet holds its initial data, which is read too.
+func ParseNode(data *cell.Cell) (*NodeState, error) {
+	if data == nil {
+		return nil, attestation.BadInput("node state: no data")
+	}
+	if data.RefsNum() == 0 {
+		k, err := parseNodeKey(data)
+		if err != nil {
+			return nil, err
+		}
+		return &NodeState{Key: k}, nil
+	}
+	r := read(data, "node state")
+	s := &NodeState{
+		Status: Status(r.u8()), Epoch: r.u32(), Expires: r.u32(), LogKey: r.b32(),
+		Anchor:     Anchor{Size: r.u64(), Root: r.b32()},
+		AnchorTime: r.u32(), AnchorInterval: r.u32(),
+		Stake: r.u64(), Unbonding: r.u64(), Owed: r.u64(),
+	}
+	s.Anchor.Epoch = s.Epoch
+	key, epochs, profile, book := r.ref(), r.ref(), r.ref(), r.ref()
+	r.end()
+	if r.err != nil {
+		return nil, r.err
+	}
+	if s.Status > StatusInactive {
+		return nil, attestation.BadInput("node state: unknown status %d", s.Status)
+	}
+	var err error
+	if s.Key, err = parseNodeKey(key); err != nil {
+		return nil, err
+	}
+	if err = s.parseEpochs(epochs); err != nil {
+		return nil, err
+	}
+	if s.Profile, err = parseProfile(profile); err != nil {
+		return nil, err
+	}
+	if s.Book, err = parseBook(book); err != nil {
+		return nil, err
+	}
+	if (s.Epoch == 0) != (s.Current == nil) || s.Current != nil && s.Current.LogKey != s.LogKey {
+		return nil, attestation.BadInput("node state: epoch %d and its record contradict each other", s.Epoch)
+	}
+	return s, nil
+}
+
+func (s *NodeState) parseEpochs(c *cell.Cell) error {
+	r := read(c, "node epochs")
+	current, pending := r.maybeRef(), r.maybeRef()
+	s.Past = map[uint32]PastEpoch{}
+	r.dict(32, func(k, v *reader) {
+		n := k.u32()
+		p, err := parsePast(v.ref())
+		if err != nil {
+			v.fail(err)
+			return
+		}
+		s.Past[n] = p
+	})
+	params := r.maybeRef()
+	r.end()
+	if r.err != nil {
+		return r.err
+	}
+	var err error
+	if current != nil {
+		if s.Current, err = parseRecord(current); err != nil {
+			return err
+		}
+	}
+	if pending != nil {
+		if s.Pending, err = parsePending(pending); err != nil {
+			return err
+		}
+	}
+	if params != nil {
+		p, err := ParseParams(params)
+		if err != nil {
+			return err
+		}
+		s.Params = &p
+	}
+	return nil
+}
+
+func parseRecord(c *cell.Cell) (*EpochRecord, error) {
+	r := read(c, "epoch record")
+	e := &EpochRecord{
+		Kind: r.u8(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(),
+		ReceiptKey: r.b32(), LogKey: r.b32(), IdentityKey: r.b32(),
+	}
+	subject := read(r.ref(), "epoch subject")
+	r.end()
+	if r.err != nil {
+		return nil, r.err
+	}
+	e.ClaimsDigest, e.Measurement, e.PlatformID = subject.b32(), subject.b32(), subject.b32()
+	check := subject.ref()
+	subject.end()
+	if subject.err != nil {
+		return nil, subject.err
+	}
+	var err error
+	e.Check, err = parseCheck(check)
+	return e, err
+}
+
+func parseCheck(c *cell.Cell) (Check, error) {
+	r := read(c, "check subject")
+	v := Check{Kind: r.u8(), Measurement: r.b32(), PlatformID: r.b32(), VerifiersHash: r.b32()}
+	tdx := r.maybeRef()
+	r.end()
+	if r.err != nil || tdx == nil {
+		return v, r.err
+	}
+	t := read(tdx, "check of a TDX quote")
+	v.TDX = &CheckTDX{CAKey: t.b32()}
+	tcb := read(t.ref(), "TDX TCB")
+	if t.end(); t.err != nil {
+		return v, t.err
+	}
+	v.TDX.TCB = tcb.tdxTCB()
+	tcb.end()
+	return v, tcb.err
+}
+
+func parsePending(c *cell.Cell) (*Pending, error) {
+	r := read(c, "pending registration")
+	p := &Pending{ClaimsDigest: r.b32(), QueryID: r.u64(), Since: r.u32(), Platform: r.maybeAddr()}
+	record := r.ref()
+	r.end()
+	if r.err != nil {
+		return nil, r.err
+	}
+	e, err := parseRecord(record)
+	if err != nil {
+		return nil, err
+	}
+	p.Record = *e
+	return p, nil
+}
+
+func parsePast(c *cell.Cell) (PastEpoch, error) {
+	r := read(c, "past epoch")
+	p := PastEpoch{FinalSize: r.u64(), FinalRoot: r.b32(), ClosedAt: r.u32()}
+	record := r.ref()
+	r.end()
+	if r.err != nil {
+		return p, r.err
+	}
+	e, err := parseRecord(record)
+	if err != nil {
+		return p, err
+	}
+	p.Record = *e
+	return p, nil
+}
+
+func parseBook(c *cell.Cell) (Book, error) {
+	r := read(c, "node book")
+	b := Book{
+		UnbondingAt: r.u32(), OpenChallenges: r.u16(),
+		Credits: map[attestation.Address]uint64{}, Challenges: map[[32]byte]Challenge{}, Settled: map[[32]byte]bool{},
+	}
+	r.dict(267, func(k, v *reader) { b.Credits[k.addr()] = v.u64() })
+	r.dict(256, func(k, v *reader) {
+		key := k.b32()
+		c := read(v.ref(), "challenge")
+		b.Challenges[key] = Challenge{
+			Kind: c.u8(), Deadline: c.u32(), Bond: c.u64(), Payout: c.addr(),
+			SnapshotSize: c.u64(), SnapshotRoot: c.b32(), Detail: c.ref(),
+		}
+		if c.end(); c.err != nil {
+			v.fail(c.err)
+		}
+	})
+	r.dict(256, func(k, v *reader) { b.Settled[k.b32()] = v.bool() })
+	r.end()
+	return b, r.err
+}
+
+// Record returns the record of an epoch: the current one or a past one that is
+// still kept.
+func (s *NodeState) Record(epoch uint32) (*EpochRecord, bool) {
+	if epoch != 0 && epoch == s.Epoch {
+		return s.Current, true
+	}
+	p, ok := s.Past[epoch]
+	if !ok {
+		return nil, false
+	}
+	return &p.Record, true
+}
+
+// Protected returns what the contract's balance may never fall below, beside
+// [NodeReserve]: stake, stake on its way out, bonds and credits.
+func (s *NodeState) Protected() uint64 { return s.Stake + s.Unbonding + s.Owed }

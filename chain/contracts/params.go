@@ -1,0 +1,156 @@
+package contracts
+
+import (
+	"math/big"
+
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// MinChallengeBond is the least bond of a challenge: twice the dearest answer.
+const MinChallengeBond uint64 = 60_000_000
+
+const day = 86400
+
+// Params are Root's parameters. Amounts in nano, times in seconds.
+type Params struct {
+	MinStake             uint64
+	ReceiptLoss          uint64 // stake lost per receipt proved wrong
+	ForkLoss             uint64 // stake lost per forked log
+	ChallengeBond        uint64
+	CheckFee             uint64 // stays in Root per check, for its storage
+	MergeDelay           uint32 // from a receipt to its anchor, at most
+	AnchorInterval       uint32 // between anchors that the node pays, at least
+	AnswerWindow         uint32
+	Unbonding            uint32
+	RegistrationValidity uint32
+	GovernanceDelay      uint32
+	PlatformSlots        uint8
+}
+
+// DefaultParams returns the parameters that a new registry starts from.
+func DefaultParams() Params {
+	return Params{
+		MinStake:             100_000_000_000,
+		ReceiptLoss:          10_000_000_000,
+		ForkLoss:             100_000_000_000,
+		ChallengeBond:        100_000_000,
+		CheckFee:             1_000_000,
+		MergeDelay:           600,
+		AnchorInterval:       60,
+		AnswerWindow:         2 * day,
+		Unbonding:            7 * day,
+		RegistrationValidity: 30 * day,
+		GovernanceDelay:      10 * day,
+		PlatformSlots:        4,
+	}
+}
+
+// Check reports why Root would not take p: every window must be shorter than
+// unbonding, and unbonding shorter than the delay of governance.
+func (p Params) Check() error {
+	switch {
+	case p.GovernanceDelay <= p.Unbonding:
+		return attestation.BadInput("parameters: governance delay %d s is not longer than unbonding %d s", p.GovernanceDelay, p.Unbonding)
+	case uint64(p.Unbonding) <= uint64(p.MergeDelay)+2*uint64(p.AnswerWindow):
+		return attestation.BadInput("parameters: unbonding %d s is not longer than merge delay and two answer windows", p.Unbonding)
+	case p.AnswerWindow < day || p.AnswerWindow > 3*day:
+		return attestation.BadInput("parameters: answer window %d s is not between 24 and 72 hours", p.AnswerWindow)
+	case p.AnchorInterval == 0 || p.MergeDelay < p.AnchorInterval:
+		return attestation.BadInput("parameters: anchor interval %d s is zero or longer than the merge delay %d s", p.AnchorInterval, p.MergeDelay)
+	case p.RegistrationValidity == 0 || p.RegistrationValidity > 30*day:
+		return attestation.BadInput("parameters: registration validity %d s is not between 1 s and 30 days", p.RegistrationValidity)
+	case p.ReceiptLoss > p.ForkLoss || p.ForkLoss > p.MinStake:
+		return attestation.BadInput("parameters: want receipt loss <= fork loss <= minimum stake")
+	case p.ChallengeBond < MinChallengeBond:
+		return attestation.BadInput("parameters: challenge bond %d does not cover twice an answer (%d)", p.ChallengeBond, MinChallengeBond)
+	}
+	return nil
+}
+
+// Cell returns the encoding.
+func (p Params) Cell() *cell.Cell {
+	b := build()
+	for _, v := range []uint64{p.MinStake, p.ReceiptLoss, p.ForkLoss, p.ChallengeBond, p.CheckFee} {
+		b.MustStoreUInt(v, 64)
+	}
+	for _, v := range []uint32{p.MergeDelay, p.AnchorInterval, p.AnswerWindow, p.Unbonding, p.RegistrationValidity, p.GovernanceDelay} {
+		b.MustStoreUInt(uint64(v), 32)
+	}
+	return b.MustStoreUInt(uint64(p.PlatformSlots), 8).EndCell()
+}
+
+// ParseParams reads parameters; it does not check their bounds.
+func ParseParams(c *cell.Cell) (Params, error) {
+	r := read(c, "parameters")
+	p := Params{
+		MinStake: r.u64(), ReceiptLoss: r.u64(), ForkLoss: r.u64(), ChallengeBond: r.u64(), CheckFee: r.u64(),
+		MergeDelay: r.u32(), AnchorInterval: r.u32(), AnswerWindow: r.u32(), Unbonding: r.u32(),
+		RegistrationValidity: r.u32(), GovernanceDelay: r.u32(), PlatformSlots: r.u8(),
+	}
+	r.end()
+	return p, r.err
+}
+
+// TDXTCB is what the contract reads out of a TDX quote for the floor to judge.
+// Components stand in the order of the quote.
+type TDXTCB struct {
+	FMSPC        [6]byte
+	CPUSVN       [16]byte
+	PCESVN       uint16
+	TEESVN       [16]byte
+	TEESVNNow    [16]byte // TEE_TCB_SVN2, the same as TEESVN in quotes without
+	QESVN        uint16
+	QESigner     [32]byte
+	TDAttributes [8]byte
+	XFAM         [8]byte
+}
+
+func (r *reader) tdxTCB() (t TDXTCB) {
+	r.bytes(t.FMSPC[:])
+	t.CPUSVN = r.b16()
+	t.PCESVN = r.u16()
+	t.TEESVN = r.b16()
+	t.TEESVNNow = r.b16()
+	t.QESVN = r.u16()
+	t.QESigner = r.b32()
+	r.bytes(t.TDAttributes[:])
+	r.bytes(t.XFAM[:])
+	return t
+}
+
+// TDXFloor is the least TCB that Root accepts for one FMSPC.
+type TDXFloor struct {
+	CPUSVN       [16]byte
+	PCESVN       uint16
+	TEESVN       [16]byte
+	QESVN        uint16
+	QESigner     [32]byte
+	TDRequired   [8]byte
+	TDAllowed    [8]byte
+	XFAMRequired [8]byte
+	XFAMAllowed  [8]byte
+	Modules      map[uint8]uint8 // TDX module major version -> least minor version
+}
+
+func (f TDXFloor) store(b *cell.Builder) *cell.Builder {
+	b.MustStoreSlice(f.CPUSVN[:], 128).MustStoreUInt(uint64(f.PCESVN), 16).
+		MustStoreSlice(f.TEESVN[:], 128).MustStoreUInt(uint64(f.QESVN), 16).MustStoreSlice(f.QESigner[:], 256).
+		MustStoreSlice(f.TDRequired[:], 64).MustStoreSlice(f.TDAllowed[:], 64).
+		MustStoreSlice(f.XFAMRequired[:], 64).MustStoreSlice(f.XFAMAllowed[:], 64)
+	vals := map[uint8]*cell.Cell{}
+	for k, v := range f.Modules {
+		vals[k] = build().MustStoreUInt(uint64(v), 8).EndCell()
+	}
+	return storeDict(b, makeDict(8, vals, func(i uint8) *big.Int { return big.NewInt(int64(i)) }))
+}
+
+func (r *reader) tdxFloor() TDXFloor {
+	f := TDXFloor{CPUSVN: r.b16(), PCESVN: r.u16(), TEESVN: r.b16(), QESVN: r.u16(), QESigner: r.b32(), Modules: map[uint8]uint8{}}
+	for _, d := range [][]byte{f.TDRequired[:], f.TDAllowed[:], f.XFAMRequired[:], f.XFAMAllowed[:]} {
+		r.bytes(d)
+	}
+	r.dict(8, func(k, v *reader) { f.Modules[k.u8()] = v.u8() })
+	return f
+}

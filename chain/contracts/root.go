@@ -1,0 +1,304 @@
+package contracts
+
+import (
+	"crypto/sha256"
+	"errors"
+	"math/big"
+
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// Kinds of Intel CA keys.
+const (
+	CAPlatform  uint8 = 1 // Intel SGX PCK Platform CA
+	CAProcessor uint8 = 2 // Intel SGX PCK Processor CA
+)
+
+// RootState is the state of a Root. Its initial data has the same form, so a
+// Root's address commits to its first governance, parameters and lists.
+type RootState struct {
+	Nonce        uint64 // tells equal registries apart
+	Paused       bool   // no registrations
+	NextProposal uint32
+	Owed         uint64 // nano: verifier bonds and credits
+	Governance   Quorum
+	Params       Params
+	Measurements map[[32]byte]Measurement
+	Models       map[[32]byte]Model
+	Floors       map[[6]byte]TDXFloor // by FMSPC
+	CAKeys       map[[32]byte]CAKey   // by SHA-256(x || y)
+	LastSet      uint32               // number of the newest verifier set ever
+	Verifiers    *VerifierSet
+	Node         CodeID
+	Platform     CodeID // zero: no Platforms in this generation
+	Proposals    map[uint32]Proposal
+	Bonds        map[[32]byte]VerifierBond // by verifier key
+	Credits      map[attestation.Address]uint64
+}
+
+// Measurement is a listed measurement digest.
+type Measurement struct {
+	Flags uint8 // bit 0: accepted for registration
+	Since uint32
+}
+
+// MeasurementAccepted is the flag of a measurement that may register.
+const MeasurementAccepted uint8 = 1
+
+// Model is a listed model, keyed by its root digest.
+type Model struct {
+	Licence string // SPDX expression
+	URL     string
+}
+
+// CAKey is a listed Intel CA key.
+type CAKey struct {
+	Kind uint8
+	Key  PublicKey
+}
+
+// Digest returns SHA-256(x || y), the name of the key in lists.
+func (k PublicKey) Digest() [32]byte {
+	return sha256.Sum256(append(append([]byte(nil), k.X[:]...), k.Y[:]...))
+}
+
+// Proposal is an approved action that waits for its delay.
+type Proposal struct {
+	ExecuteAfter  uint32
+	ExecuteBefore uint32 // later it does nothing
+	Action        *cell.Cell
+}
+
+// VerifierBond is what a verifier loses for conflicting certificates.
+type VerifierBond struct {
+	Amount   uint64
+	Payout   attestation.Address
+	UnlockAt uint32 // 0: not unbonding
+}
+
+// NewRoot returns the state to start a registry from, with empty lists and this
+// package's contracts.
+func NewRoot(governance Quorum, params Params) *RootState {
+	return &RootState{
+		NextProposal: 1, Governance: governance, Params: params,
+		Measurements: map[[32]byte]Measurement{}, Models: map[[32]byte]Model{},
+		Floors: map[[6]byte]TDXFloor{}, CAKeys: map[[32]byte]CAKey{},
+		Node: NodeCodeID(), Proposals: map[uint32]Proposal{},
+		Bonds: map[[32]byte]VerifierBond{}, Credits: map[attestation.Address]uint64{},
+	}
+}
+
+// AddCAKey lists an Intel CA key.
+func (s *RootState) AddCAKey(kind uint8, key PublicKey) {
+	s.CAKeys[key.Digest()] = CAKey{Kind: kind, Key: key}
+}
+
+// Check reports what makes s no state to start or trust a registry with.
+func (s *RootState) Check() error {
+	if err := s.Params.Check(); err != nil {
+		return err
+	}
+	if err := s.Governance.Check(); err != nil {
+		return err
+	}
+	if s.Node == (CodeID{}) {
+		return attestation.BadInput("registry without node code")
+	}
+	if s.Verifiers != nil {
+		if s.LastSet < s.Verifiers.Number {
+			return attestation.BadInput("registry: verifier set %d is newer than the newest, %d", s.Verifiers.Number, s.LastSet)
+		}
+		return s.Verifiers.Quorum.Check()
+	}
+	return nil
+}
+
+// Cell returns the encoding of s. It fails where a text does not fit.
+func (s *RootState) Cell() (*cell.Cell, error) {
+	lists, err := s.listsCell()
+	if err != nil {
+		return nil, err
+	}
+	return build().
+		MustStoreUInt(s.Nonce, 64).MustStoreBoolBit(s.Paused).MustStoreUInt(uint64(s.NextProposal), 32).MustStoreUInt(s.Owed, 64).
+		MustStoreRef(s.Governance.Cell()).MustStoreRef(s.Params.Cell()).MustStoreRef(lists).MustStoreRef(s.moreCell()).EndCell(), nil
+}
+
+func (s *RootState) listsCell() (*cell.Cell, error) {
+	measurements := map[[32]byte]*cell.Cell{}
+	for k, v := range s.Measurements {
+		measurements[k] = build().MustStoreUInt(uint64(v.Flags), 8).MustStoreUInt(uint64(v.Since), 32).EndCell()
+	}
+	models := map[[32]byte]*cell.Cell{}
+	for k, v := range s.Models {
+		c, err := v.cell()
+		if err != nil {
+			return nil, err
+		}
+		models[k] = build().MustStoreRef(c).EndCell()
+	}
+	floors := map[[6]byte]*cell.Cell{}
+	for k, v := range s.Floors {
+		floors[k] = v.store(build()).EndCell()
+	}
+	keys := map[[32]byte]*cell.Cell{}
+	for k, v := range s.CAKeys {
+		keys[k] = v.store(build()).EndCell()
+	}
+	trust := storeDict(build(), makeDict(256, keys, hashKey)).MustStoreUInt(uint64(s.LastSet), 32)
+	if s.Verifiers != nil {
+		trust.MustStoreMaybeRef(s.Verifiers.Cell())
+	} else {
+		trust.MustStoreBoolBit(false)
+	}
+	b := storeDict(build(), makeDict(256, measurements, hashKey))
+	storeDict(b, makeDict(256, models, hashKey))
+	storeDict(b, makeDict(48, floors, func(k [6]byte) *big.Int { return new(big.Int).SetBytes(k[:]) }))
+	return b.MustStoreRef(trust.EndCell()).EndCell(), nil
+}
+
+func (m Model) cell() (*cell.Cell, error) {
+	licence, err := textCell(m.Licence)
+	if err != nil {
+		return nil, err
+	}
+	url, err := textCell(m.URL)
+	if err != nil {
+		return nil, err
+	}
+	return build().MustStoreRef(licence).MustStoreRef(url).EndCell(), nil
+}
+
+func (k CAKey) store(b *cell.Builder) *cell.Builder {
+	return b.MustStoreUInt(uint64(k.Kind), 8).MustStoreSlice(k.Key.X[:], 256).MustStoreSlice(k.Key.Y[:], 256)
+}
+
+func (s *RootState) moreCell() *cell.Cell {
+	b := build()
+	for _, id := range []CodeID{s.Node, s.Platform} {
+		b.MustStoreSlice(id.Hash[:], 256).MustStoreUInt(uint64(id.Depth), 16)
+	}
+	proposals := map[uint32]*cell.Cell{}
+	for k, p := range s.Proposals {
+		proposals[k] = build().MustStoreRef(build().MustStoreUInt(uint64(p.ExecuteAfter), 32).
+			MustStoreUInt(uint64(p.ExecuteBefore), 32).MustStoreRef(p.Action).EndCell()).EndCell()
+	}
+	bonds := map[[32]byte]*cell.Cell{}
+	for k, v := range s.Bonds {
+		bonds[k] = storeAddr(build().MustStoreUInt(v.Amount, 64), v.Payout).MustStoreUInt(uint64(v.UnlockAt), 32).EndCell()
+	}
+	storeDict(b, makeDict(32, proposals, func(k uint32) *big.Int { return new(big.Int).SetUint64(uint64(k)) }))
+	storeDict(b, makeDict(256, bonds, hashKey))
+	credits := map[attestation.Address]*cell.Cell{}
+	for k, v := range s.Credits {
+		credits[k] = build().MustStoreUInt(v, 64).EndCell()
+	}
+	return storeDict(b, makeDict(267, credits, addressKey)).EndCell()
+}
+
+// RootAddress returns the address of the registry that starts from s, and the
+// StateInit that deploys it.
+func RootAddress(s *RootState) (attestation.Address, *cell.Cell, error) {
+	if err := s.Check(); err != nil {
+		return attestation.Address{}, nil, err
+	}
+	data, err := s.Cell()
+	if err != nil {
+		return attestation.Address{}, nil, err
+	}
+	a, si := place(RootCode(), data)
+	return a, si, nil
+}
+
+// ParseRoot reads the state of a Root.
+func ParseRoot(data *cell.Cell) (*RootState, error) {
+	r := read(data, "root state")
+	s := NewRoot(Quorum{}, Params{})
+	s.Nonce, s.Paused, s.NextProposal, s.Owed = r.u64(), r.bool(), r.u32(), r.u64()
+	governance, params, lists, more := r.ref(), r.ref(), r.ref(), r.ref()
+	r.end()
+	if r.err != nil {
+		return nil, r.err
+	}
+	var err error
+	if s.Governance, err = parseQuorum(governance, "governance"); err != nil {
+		return nil, err
+	}
+	if s.Params, err = ParseParams(params); err != nil {
+		return nil, err
+	}
+	if err := s.parseLists(lists); err != nil {
+		return nil, err
+	}
+	if err := s.parseMore(more); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *RootState) parseLists(c *cell.Cell) error {
+	r := read(c, "root lists")
+	r.dict(256, func(k, v *reader) { s.Measurements[k.b32()] = Measurement{Flags: v.u8(), Since: v.u32()} })
+	r.dict(256, func(k, v *reader) {
+		key := k.b32()
+		m := read(v.ref(), "model")
+		s.Models[key] = Model{Licence: m.text(), URL: m.text()}
+		if m.end(); m.err != nil {
+			v.fail(m.err)
+		}
+	})
+	r.dict(48, func(k, v *reader) {
+		var key [6]byte
+		k.bytes(key[:])
+		s.Floors[key] = v.tdxFloor()
+	})
+	trust := read(r.ref(), "root trust")
+	r.end()
+	if r.err != nil {
+		return r.err
+	}
+	trust.dict(256, func(k, v *reader) {
+		key := k.b32()
+		ca := CAKey{Kind: v.u8(), Key: PublicKey{X: v.b32(), Y: v.b32()}}
+		if v.err == nil && ca.Key.Digest() != key {
+			v.fail(errors.New("CA key is listed under another digest"))
+		}
+		s.CAKeys[key] = ca
+	})
+	s.LastSet = trust.u32()
+	set := trust.maybeRef()
+	trust.end()
+	if trust.err != nil {
+		return trust.err
+	}
+	if set != nil {
+		v, err := parseVerifierSet(set)
+		if err != nil {
+			return err
+		}
+		s.Verifiers = v
+	}
+	return nil
+}
+
+func (s *RootState) parseMore(c *cell.Cell) error {
+	r := read(c, "root state, second part")
+	s.Node = CodeID{Hash: r.b32(), Depth: r.u16()}
+	s.Platform = CodeID{Hash: r.b32(), Depth: r.u16()}
+	r.dict(32, func(k, v *reader) {
+		n := k.u32()
+		p := read(v.ref(), "proposal")
+		s.Proposals[n] = Proposal{ExecuteAfter: p.u32(), ExecuteBefore: p.u32(), Action: p.ref()}
+		if p.end(); p.err != nil {
+			v.fail(p.err)
+		}
+	})
+	r.dict(256, func(k, v *reader) {
+		s.Bonds[k.b32()] = VerifierBond{Amount: v.u64(), Payout: v.addr(), UnlockAt: v.u32()}
+	})
+	r.dict(267, func(k, v *reader) { s.Credits[k.addr()] = v.u64() })
+	r.end()
+	return r.err
+}

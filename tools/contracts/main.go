@@ -1,0 +1,142 @@
+// Command contracts compiles the contracts of chain/contracts, or checks that
+// what is committed is what the sources give.
+//
+//	contracts build [NAME...]   compile and write NAME.boc and NAME.json
+//	contracts check             compile elsewhere and compare; replay traces
+//
+// It runs from the root of the repository and needs Node.js 20 with npm; the
+// exact packages are pinned in tools/contracts/js. Building and testing the Go
+// code needs neither.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	sources = "chain/contracts"
+	script  = "tools/contracts/js"
+)
+
+func main() {
+	fs := flag.NewFlagSet("contracts", flag.ContinueOnError)
+	if err := fs.Parse(os.Args[1:]); err != nil {
+		os.Exit(1)
+	}
+	if err := run(fs.Args(), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "contracts:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errors.New("usage: contracts build [NAME...] | check")
+	}
+	names, err := entryPoints()
+	if err != nil {
+		return err
+	}
+	switch args[0] {
+	case "build":
+		if len(args) > 1 {
+			names = args[1:]
+		}
+		if err := install(); err != nil {
+			return err
+		}
+		return compile(sources, names)
+	case "check":
+		if err := install(); err != nil {
+			return err
+		}
+		return check(names, out)
+	}
+	return fmt.Errorf("unknown command %q", args[0])
+}
+
+// entryPoints returns the names of the sources that handle messages; the
+// others are libraries.
+func entryPoints() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(sources, "*.tolk"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Contains(b, []byte("\nfun onInternalMessage(")) {
+			names = append(names, strings.TrimSuffix(filepath.Base(f), ".tolk"))
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no contract in %s: run this from the root of the repository", sources)
+	}
+	return names, nil
+}
+
+// install fetches exactly what package-lock.json pins, without running any
+// script of a package.
+func install() error {
+	stamp := filepath.Join(script, "node_modules", ".package-lock.json")
+	lock := filepath.Join(script, "package-lock.json")
+	if s, err := os.Stat(stamp); err == nil {
+		if l, err := os.Stat(lock); err == nil && !l.ModTime().After(s.ModTime()) {
+			return nil
+		}
+	}
+	return node("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", script)
+}
+
+func compile(dir string, names []string) error {
+	return node("node", append([]string{filepath.Join(script, "build.js"), sources, dir}, names...)...)
+}
+
+func node(name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// check compiles into a scratch folder and compares every file.
+func check(names []string, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "contracts")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := compile(dir, names); err != nil {
+		return err
+	}
+	for _, n := range names {
+		for _, ext := range []string{".boc", ".json"} {
+			got, err := os.ReadFile(filepath.Join(sources, n+ext))
+			if err != nil {
+				return err
+			}
+			want, err := os.ReadFile(filepath.Join(dir, n+ext))
+			if err != nil {
+				return err
+			}
+			if !bytes.Equal(got, want) {
+				return fmt.Errorf("%s/%s%s is not what the sources give: run make contracts", sources, n, ext)
+			}
+		}
+		fmt.Fprintf(out, "contracts: %s is what its sources give\n", n)
+	}
+	return nil
+}
