@@ -67,7 +67,7 @@ func ParseWalletKey(text string) (ed25519.PrivateKey, error) {
 		}
 		return ed25519.NewKeyFromSeed(seed[:]), nil
 	case 24:
-		key, err := wallet.SeedToPrivateKey(words, "", false)
+		key, err := wallet.SeedToPrivateKeyWithOptions(words)
 		if err != nil {
 			return nil, attestation.BadInput("wallet seed: the 24 words are not a TON mnemonic")
 		}
