@@ -1,0 +1,156 @@
+// Command devnet runs a TON dev chain and writes the global config that any TON
+// client needs to use it. docs/spec/devnet.md describes the chain.
+//
+//	go run ./tools/devnet --dir chain --out ton-global.json --fund 0:ab12…=1000
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/devnet"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "devnet:", err)
+		os.Exit(1)
+	}
+}
+
+const usage = `Runs a TON dev chain: a real liteserver endpoint over a chain in this process.
+
+Usage: devnet [flags]
+
+The global config goes to standard output, or to the file of --out. The process
+then serves until it gets SIGINT or SIGTERM. Nothing on the chain has value.
+
+Flags:
+`
+
+// run serves a chain until ctx ends. Standard output gets the global config.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet("devnet", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(fs.Output(), usage)
+		fs.PrintDefaults()
+		fmt.Fprint(fs.Output(), "\nExample:\n  devnet --dir ./chain --out ton-global.json --faucet-seed faucet.seed\n")
+	}
+	var (
+		o         devnet.Options
+		out       = fs.String("out", "", "write the global config to this `file` instead of standard output")
+		seedOut   = fs.String("faucet-seed", "", "write the secret of the faucet's V5R1 wallet, 64 hex digits, to this `file` (mode 0600)")
+		accounts  = map[attestation.Address]uint64{}
+		globalID  = fs.Int("chain-id", devnet.DefaultGlobalID, "chain id of a new chain")
+		verbose   = fs.Bool("v", false, "log what liteservers do")
+		manual = fs.Bool("manual", false, "make no block but the first ones; for looking at a stored chain")
+	)
+	fs.StringVar(&o.Dir, "dir", "", "keep the chain in this `directory`; default: in memory")
+	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of the first liteserver; IPv4")
+	fs.IntVar(&o.Liteservers, "liteservers", 1, "number of liteservers")
+	fs.IntVar(&o.Validators, "validators", 1, "number of validators of a new chain")
+	fs.DurationVar(&o.BlockInterval, "interval", 200*time.Millisecond, "time between blocks")
+	fs.BoolVar(&o.DeferInternal, "defer", false, "deliver internal messages one block later, as a busy network does")
+	fs.Func("fund", "on a new chain, give an address a balance: `ADDRESS=COINS`; may be repeated", func(s string) error {
+		a, n, err := parseFund(s)
+		if err == nil {
+			accounts[a] = n
+		}
+		return err
+	})
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if o.BlockInterval <= 0 {
+		return errors.New("--interval must be positive")
+	}
+	if *manual {
+		o.BlockInterval = -1
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	o.Accounts, o.GlobalID = accounts, int32(*globalID)
+	c, err := devnet.Start(o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if *seedOut != "" {
+		seed := hex.EncodeToString(c.FaucetWallet().Seed()) + "\n"
+		if err := os.WriteFile(*seedOut, []byte(seed), 0o600); err != nil {
+			return err
+		}
+	}
+	cfg := c.GlobalConfig()
+	if *out == "" {
+		if _, err := stdout.Write(cfg); err != nil {
+			return err
+		}
+	} else if err := writeFile(*out, cfg); err != nil {
+		return err
+	}
+	faucet, err := chain.NewWallet(c.FaucetWallet(), c.GlobalID())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "devnet: chain %d, block %d, liteserver %s, faucet %s\n", c.GlobalID(), c.Head().ID.SeqNo, c.Liteservers()[0].Addr(), faucet.Address())
+	<-ctx.Done()
+	fmt.Fprintf(stderr, "devnet: stopped at block %d\n", c.Head().ID.SeqNo)
+	return c.Close()
+}
+
+// parseFund reads ADDRESS=COINS; coins may have up to nine decimals.
+func parseFund(s string) (attestation.Address, uint64, error) {
+	text, amount, ok := strings.Cut(s, "=")
+	if !ok {
+		return attestation.Address{}, 0, fmt.Errorf("%q: want ADDRESS=COINS", s)
+	}
+	a, err := attestation.ParseAddress(text)
+	if err != nil {
+		return a, 0, err
+	}
+	whole, frac, _ := strings.Cut(amount, ".")
+	if len(frac) > 9 {
+		return a, 0, fmt.Errorf("%q: a coin has nine decimals", amount)
+	}
+	n, err := strconv.ParseUint(whole+frac+strings.Repeat("0", 9-len(frac)), 10, 64)
+	if err != nil {
+		return a, 0, fmt.Errorf("%q is not an amount of coins", amount)
+	}
+	return a, n, nil
+}
+
+// writeFile writes a file that readers see whole or not at all.
+func writeFile(path string, data []byte) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
