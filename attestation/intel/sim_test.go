@@ -3,6 +3,8 @@ package intel_test
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -34,3 +36,6 @@ func certPool(t testing.TB, pem []byte) *x509.CertPool {
 	}
 	return pool
 }
+
+// criticalExtension is one that no verifier knows.
+var criticalExtension = pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}

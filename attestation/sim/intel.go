@@ -24,6 +24,9 @@ type IntelOptions struct {
 	Processor bool      // PCK issued by the processor CA rather than by the platform CA
 	FMSPC     [6]byte   // zero means 514d00000000, which no real processor has
 	Years     int       // validity of the certificates, default 7
+	// Windows overrides the validity of single certificates: "root", "ca",
+	// "signer", "pck".
+	Windows map[string][2]time.Time
 }
 
 // Intel is a simulated Intel platform: root, PCK CA, TCB signer, one machine
@@ -65,7 +68,7 @@ func NewIntel(r io.Reader, o IntelOptions) (*Intel, error) {
 	for i := range 8 {
 		p.cpusvn[i] = 3
 	}
-	m := &minter{r: r, from: o.Now.Add(-24 * time.Hour), to: o.Now.AddDate(o.Years, 0, 0)}
+	m := &minter{r: r, from: o.Now.Add(-24 * time.Hour), to: o.Now.AddDate(o.Years, 0, 0), windows: o.Windows}
 	for _, k := range []**ecdsa.PrivateKey{&p.rootKey, &p.caKey, &p.signerKey, &p.pckKey, &p.ak} {
 		*k = m.key()
 	}
@@ -75,14 +78,14 @@ func NewIntel(r io.Reader, o IntelOptions) (*Intel, error) {
 	if o.Processor {
 		caName, caKind = "Intel SGX PCK Processor CA", "processor"
 	}
-	p.root = m.certificate("Intel SGX Root CA", p.rootKey, nil, p.rootKey, rootCRLURL, 1)
-	p.ca = m.certificate(caName, p.caKey, p.root, p.rootKey, rootCRLURL, 0)
-	p.signer = m.certificate("Intel SGX TCB Signing", p.signerKey, p.root, p.rootKey, rootCRLURL, -1)
+	p.root = m.certificate("root", "Intel SGX Root CA", p.rootKey, nil, p.rootKey, rootCRLURL, 1)
+	p.ca = m.certificate("ca", caName, p.caKey, p.root, p.rootKey, rootCRLURL, 0)
+	p.signer = m.certificate("signer", "Intel SGX TCB Signing", p.signerKey, p.root, p.rootKey, rootCRLURL, -1)
 	ext, err := p.sgxExtension()
 	if err != nil {
 		return nil, err
 	}
-	p.pck = m.certificate("Intel SGX PCK Certificate", p.pckKey, p.ca, p.caKey, fmt.Sprintf(pckCRLURL, caKind), -1,
+	p.pck = m.certificate("pck", "Intel SGX PCK Certificate", p.pckKey, p.ca, p.caKey, fmt.Sprintf(pckCRLURL, caKind), -1,
 		pkix.Extension{Id: oidSGX, Value: ext})
 	return p, m.err
 }
@@ -91,6 +94,7 @@ func NewIntel(r io.Reader, o IntelOptions) (*Intel, error) {
 type minter struct {
 	r        io.Reader
 	from, to time.Time
+	windows  map[string][2]time.Time
 	err      error
 }
 
@@ -115,7 +119,7 @@ func (m *minter) key() *ecdsa.PrivateKey {
 
 // certificate issues a certificate; pathLen -1 means it is no CA, a nil parent
 // that it signs itself.
-func (m *minter) certificate(cn string, key *ecdsa.PrivateKey, parent *x509.Certificate, signer *ecdsa.PrivateKey, crl string, pathLen int, ext ...pkix.Extension) *x509.Certificate {
+func (m *minter) certificate(who, cn string, key *ecdsa.PrivateKey, parent *x509.Certificate, signer *ecdsa.PrivateKey, crl string, pathLen int, ext ...pkix.Extension) *x509.Certificate {
 	var serial [20]byte
 	m.read(serial[:])
 	if m.err != nil {
@@ -133,6 +137,9 @@ func (m *minter) certificate(cn string, key *ecdsa.PrivateKey, parent *x509.Cert
 		BasicConstraintsValid: true, CRLDistributionPoints: []string{crl}, SubjectKeyId: id[:20],
 		SignatureAlgorithm: x509.ECDSAWithSHA256, ExtraExtensions: ext,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
+	}
+	if w, ok := m.windows[who]; ok {
+		t.NotBefore, t.NotAfter = w[0], w[1]
 	}
 	if pathLen >= 0 {
 		t.IsCA, t.MaxPathLen, t.MaxPathLenZero = true, pathLen, pathLen == 0
