@@ -66,11 +66,12 @@ func (n *Node) Epoch(number uint32) (Epoch, bool) {
 // Root is the proved record of the registry's root.
 type Root struct {
 	Address      attestation.Address
-	Measurements [][32]byte           // accepted for registration, sorted
-	Models       [][32]byte           // sorted
-	Paused       bool                 // no registrations
-	MergeDelay   time.Duration        // from receipt to anchor, at most
-	MinStake     uint64               // nano coins
-	State        *contracts.RootState // everything else
+	Measurements [][32]byte            // accepted for registration, sorted
+	Models       [][32]byte            // sorted
+	Nodes        []attestation.Address // that registered, sorted; active or not
+	Paused       bool                  // no registrations
+	MergeDelay   time.Duration         // from receipt to anchor, at most
+	MinStake     uint64                // nano coins
+	State        *contracts.RootState  // everything else
 	At           chain.Block
 }
