@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -39,3 +40,13 @@ func certPool(t testing.TB, pem []byte) *x509.CertPool {
 
 // criticalExtension is one that no verifier knows.
 var criticalExtension = pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}
+
+// certificate returns the fingerprint of the first certificate of a PEM text.
+func certificate(t testing.TB, text []byte) [32]byte {
+	t.Helper()
+	b, _ := pem.Decode(text)
+	if b == nil {
+		t.Fatal("no PEM text")
+	}
+	return sha256.Sum256(b.Bytes)
+}

@@ -94,7 +94,13 @@ type qeIdentity struct {
 }
 
 type jsonSVN struct {
-	SVN uint8 `json:"svn"`
+	SVN uint16 `json:"svn"`
+}
+
+// byte returns the version, which is one byte. Intel's own tools have written
+// bytes above 127 as 16-bit numbers with the sign extended; those are read too.
+func (j jsonSVN) byte() (byte, bool) {
+	return byte(j.SVN), j.SVN <= 0xff || j.SVN >= 0xff80
 }
 
 type jsonRating struct {
@@ -218,9 +224,13 @@ func (l *tcbLevel) from(j *jsonTCBLevel, tdx bool) error {
 		return fault.BadInput("TCB info: a level has %d SGX and %d TDX components, want 16", len(j.TCB.SGX), len(j.TCB.TDX))
 	}
 	for i := range 16 {
-		l.sgx[i] = j.TCB.SGX[i].SVN
+		ok, ok2 := false, true
+		l.sgx[i], ok = j.TCB.SGX[i].byte()
 		if tdx {
-			l.tdx[i] = j.TCB.TDX[i].SVN
+			l.tdx[i], ok2 = j.TCB.TDX[i].byte()
+		}
+		if !ok || !ok2 {
+			return fault.BadInput("TCB info: a component version of a level is above 255")
 		}
 	}
 	l.pcesvn = j.TCB.PCESVN

@@ -270,6 +270,9 @@ func TestRefused(t *testing.T) {
 			tcb := o["tcbLevels"].([]any)[0].(object)["tcb"].(object)
 			tcb["tdxtcbcomponents"] = tcb["tdxtcbcomponents"].([]any)[1:]
 		}), fault.FamilyInput, "15 TDX components"},
+		{"a component of 256", edit("tcb_info", func(o object) {
+			o["tcbLevels"].([]any)[0].(object)["tcb"].(object)["sgxtcbcomponents"].([]any)[0].(object)["svn"] = 256
+		}), fault.FamilyInput, "above 255"},
 		{"a level without a date", edit("tcb_info", func(o object) { delete(o["tcbLevels"].([]any)[0].(object), "tcbDate") }), fault.FamilyInput, "no date"},
 		{"a module with a short signer", edit("tcb_info", func(o object) { o["tdxModule"].(object)["mrsigner"] = "00" }), fault.FamilyInput, "identity of TDX module"},
 		{"a module without levels", edit("tcb_info", func(o object) { delete(o["tdxModuleIdentities"].([]any)[0].(object), "tcbLevels") }), fault.FamilyInput, "0 levels"},

@@ -1,0 +1,345 @@
+package intel_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tdxtest "github.com/google/go-tdx-guest/testing"
+	"github.com/google/go-tdx-guest/testing/testdata"
+	"github.com/google/go-tdx-guest/verify"
+
+	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/intel"
+)
+
+// moduleTime lies in the window of the documents inside go-tdx-guest.
+var moduleTime = time.Date(2023, 7, 1, 1, 0, 0, 0, time.UTC)
+
+// moduleCollateral returns the genuine documents that ship inside the
+// go-tdx-guest module, so that real evidence is verified in every clone.
+func moduleCollateral(t testing.TB) *intel.Collateral {
+	t.Helper()
+	chain := func(h map[string][]string) string {
+		for _, v := range h {
+			s, err := url.QueryUnescape(v[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		return ""
+	}
+	signed := func(b []byte, field string) (string, string) {
+		var m map[string]json.RawMessage
+		var sig string
+		if err := json.Unmarshal(b, &m); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(m["signature"], &sig); err != nil {
+			t.Fatal(err)
+		}
+		return string(m[field]), sig
+	}
+	c := &intel.Collateral{
+		PCKCRL: hex.EncodeToString(testdata.PckCrlBody), RootCACRL: hex.EncodeToString(testdata.RootCrlBody),
+		PCKCRLIssuerChain: chain(tdxtest.PckCrlHeader), TCBInfoIssuerChain: chain(tdxtest.TcbInfoHeader),
+		QEIdentityIssuerChain: chain(tdxtest.QeIdentityHeader),
+	}
+	c.TCBInfo, c.TCBInfoSignature = signed(testdata.TcbInfoBody, "tcbInfo")
+	c.QEIdentity, c.QEIdentitySignature = signed(testdata.QeIdentityBody, "enclaveIdentity")
+	return c
+}
+
+func endorse(t testing.TB, c *intel.Collateral) *intel.Endorsements {
+	t.Helper()
+	e := new(intel.Endorsements)
+	if err := e.AddCollateral(c); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestRealQuoteInModule verifies the genuine quote and documents inside
+// go-tdx-guest. Intel's rating is NotSupported: the machine, a pre-release
+// stepping, is below every level of its TCB info.
+func TestRealQuoteInModule(t *testing.T) {
+	q, err := intel.ParseQuote(testdata.RawQuote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := moduleCollateral(t)
+	f, err := intel.NewVerifier().Verify(q, endorse(t, c), moduleTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Root != intel.RootFingerprint() || f.Status != intel.NotSupported || hex.EncodeToString(f.Platform.FMSPC[:]) != "50806f000000" {
+		t.Errorf("root %x, status %s, FMSPC %x", f.Root, f.Status, f.Platform.FMSPC)
+	}
+	// Second opinion: genuine without rating, and no level with it.
+	if err := verify.RawTdxQuote(testdata.RawQuote, &verify.Options{Now: moduleTime}); err != nil {
+		t.Errorf("go-tdx-guest: %v", err)
+	}
+	if err := goTDXGuest(testdata.RawQuote, c, verify.Options{}, moduleTime); err == nil {
+		t.Error("go-tdx-guest rates the platform")
+	}
+}
+
+// regions lists, for a quote of version 4, what the chain of signatures covers,
+// and the lengths and types that frame it.
+func regions(raw []byte) map[string][2]int {
+	body := 48 + 584
+	sig := body + 4
+	qe := sig + 128 + 6
+	auth := int(raw[qe+448]) | int(raw[qe+449])<<8
+	cert := qe + 450 + auth + 6
+	return map[string][2]int{
+		"header and body":       {0, body},
+		"signature":             {sig, sig + 64},
+		"attestation key":       {sig + 64, sig + 128},
+		"QE report":             {qe, qe + 384},
+		"QE report signature":   {qe + 384, qe + 448},
+		"QE authentication":     {qe + 450, qe + 450 + auth},
+		"signature data length": {body, sig},
+		"lengths and types":     {sig + 128, qe},
+		"authentication length": {qe + 448, qe + 450},
+		"certification type":    {qe + 450 + auth, cert},
+	}
+}
+
+// mutate flips bits of the signed regions of raw; every flip must be refused.
+// Bits of a PEM chain are covered by the certificates' signatures, except the
+// text around and in the armour (line breaks, header lines), which nothing
+// signs and from which nothing is read.
+func mutate(t *testing.T, raw []byte, e *intel.Endorsements, v *intel.Verifier, at time.Time, flips int) {
+	t.Helper()
+	signed := regions(raw)
+	var bits []int
+	for _, r := range signed {
+		for i := r[0] * 8; i < r[1]*8; i++ {
+			bits = append(bits, i)
+		}
+	}
+	if os.Getenv("COCOON_LONG") == "" {
+		rnd := rand.New(seeded("mutations"))
+		slices.Sort(bits)
+		rnd.Shuffle(len(bits), func(i, j int) { bits[i], bits[j] = bits[j], bits[i] })
+		bits = bits[:flips]
+	}
+	for _, bit := range bits {
+		b := bytes.Clone(raw)
+		b[bit/8] ^= 1 << (bit % 8)
+		q, err := intel.ParseQuote(b)
+		if err == nil {
+			_, err = v.Verify(q, e, at)
+		}
+		if err == nil {
+			t.Errorf("accepted with bit %d of byte %d changed", bit%8, bit/8)
+		} else if fam := fault.FamilyOf(err); fam != fault.FamilyFalse && fam != fault.FamilyInput && fam != fault.FamilyUnknown {
+			t.Errorf("bit %d of byte %d: family %d: %v", bit%8, bit/8, fam, err)
+		}
+	}
+}
+
+// TestMutatedReal flips bits of the genuine quote: 500 seeded ones, all with
+// COCOON_LONG=1.
+func TestMutatedReal(t *testing.T) {
+	v, e := intel.NewVerifier(), endorse(t, moduleCollateral(t))
+	mutate(t, testdata.RawQuote, e, v, moduleTime, 500)
+}
+
+// TestMutatedChain flips bits of the certificates inside a quote: whatever
+// still parses to the same certificates may be accepted, anything else not.
+func TestMutatedChain(t *testing.T) {
+	s := newSample(t)
+	raw, c := s.make(t)
+	e := endorse(t, c)
+	start := bytes.Index(raw, []byte("-----BEGIN"))
+	end := bytes.LastIndex(raw, []byte("-----END"))
+	rnd := rand.New(seeded("chain"))
+	accepted := 0
+	for range 300 {
+		b := bytes.Clone(raw)
+		i := start + rnd.IntN(end-start)
+		b[i] ^= 1 << rnd.IntN(8)
+		q, err := intel.ParseQuote(b)
+		if err == nil {
+			_, err = intel.NewVerifier(s.roots...).Verify(q, e, now)
+		}
+		if err != nil {
+			continue
+		}
+		accepted++
+		if !samePEM(raw[start:], b[start:]) {
+			t.Errorf("accepted with another certificate, byte %d", i)
+		}
+	}
+	t.Logf("%d of 300 flips change the armour only", accepted)
+}
+
+// samePEM reports whether two texts hold the same base64 characters between
+// the same armour.
+func samePEM(a, b []byte) bool {
+	strip := func(s []byte) string {
+		var out strings.Builder
+		for _, l := range strings.Split(string(s), "-----") {
+			if !strings.Contains(l, "CERT") {
+				for _, r := range l {
+					if r > ' ' && r < 0x7f {
+						out.WriteRune(r)
+					}
+				}
+			}
+		}
+		return out.String()
+	}
+	return strip(a) == strip(b)
+}
+
+// TestMutatedDocuments flips bits of every document: nothing is accepted with
+// a changed text, signature or list.
+func TestMutatedDocuments(t *testing.T) {
+	s := newSample(t)
+	raw, good := s.make(t)
+	q, err := intel.ParseQuote(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 60
+	if os.Getenv("COCOON_LONG") != "" {
+		n = 4000
+	}
+	rnd := rand.New(seeded("documents"))
+	flip := func(s string) string {
+		b := []byte(s)
+		b[rnd.IntN(len(b))] ^= 1 << rnd.IntN(8)
+		return string(b)
+	}
+	flipBin := func(s string) string {
+		b, _ := hex.DecodeString(s)
+		b[rnd.IntN(len(b))] ^= 1 << rnd.IntN(8)
+		return hex.EncodeToString(b)
+	}
+	for name, edit := range map[string]func(*intel.Collateral){
+		"TCB info":              func(c *intel.Collateral) { c.TCBInfo = flip(c.TCBInfo) },
+		"TCB info signature":    func(c *intel.Collateral) { c.TCBInfoSignature = flipBin(c.TCBInfoSignature) },
+		"QE identity":           func(c *intel.Collateral) { c.QEIdentity = flip(c.QEIdentity) },
+		"QE identity signature": func(c *intel.Collateral) { c.QEIdentitySignature = flipBin(c.QEIdentitySignature) },
+		"root CRL":              func(c *intel.Collateral) { c.RootCACRL = flipBin(c.RootCACRL) },
+		"PCK CRL":               func(c *intel.Collateral) { c.PCKCRL = flipBin(c.PCKCRL) },
+	} {
+		for range n {
+			c := *good
+			edit(&c)
+			e := new(intel.Endorsements)
+			err := e.AddCollateral(&c)
+			if err == nil {
+				_, err = intel.NewVerifier(s.roots...).Verify(q, e, now)
+			}
+			if err == nil {
+				t.Fatalf("%s: accepted when changed", name)
+			}
+		}
+	}
+}
+
+// TestSecondOpinion compares with go-tdx-guest v0.3.1 on every real TDX pair
+// that it can judge. Its known limits are listed where they apply.
+func TestSecondOpinion(t *testing.T) {
+	dir := vectorsDir(t)
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(readFile(t, dir, "manifest.json"), &m); err != nil {
+		t.Fatal(err)
+	}
+	var entries []manifestEntry
+	if err := json.Unmarshal(m["tdx"], &entries); err != nil {
+		t.Fatal(err)
+	}
+	agreed := 0
+	for _, e := range entries {
+		raw := readFile(t, dir, e.File)
+		q, err := intel.ParseQuote(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.Version != 4 {
+			continue // it reads version 4 only
+		}
+		for _, x := range e.Expected {
+			c, err := intel.ParseCollateral(readFile(t, dir, "tdx", "collateral", x.Collateral))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(c.TCBInfo, `"`+strings.ToUpper(e.FMSPC)+`"`) && strings.ToUpper(e.FMSPC) != e.FMSPC {
+				continue // it compares the FMSPC with regard to case
+			}
+			f, err := intel.NewVerifier().Verify(q, endorse(t, c), time.Unix(x.Now, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine := f.Status == intel.UpToDate
+			theirs := goTDXGuest(raw, c, verify.Options{}, time.Unix(x.Now, 0)) == nil
+			if mine != theirs {
+				t.Errorf("%s with %s: ours %s, go-tdx-guest accepts: %v", e.File, x.Collateral, f.Status, theirs)
+			}
+			agreed++
+		}
+	}
+	if agreed < 10 {
+		t.Errorf("only %d pairs compared", agreed)
+	}
+}
+
+// TestMutatedVectors flips bits of one real quote of version 4.
+func TestMutatedVectors(t *testing.T) {
+	dir := vectorsDir(t)
+	raw := readFile(t, dir, "tdx", "quotes", "dcap-qvl-9069d475eda3.bin")
+	e := loadCollateral(t, dir, "tdx", "collateral", "20a06f000000-2025-09.json")
+	mutate(t, raw, e, intel.NewVerifier(), time.Unix(1756802519, 0), 200)
+}
+
+// TestIntelSample verifies the sample of Intel's own library, which has a root
+// of its own: it is a simulated root here.
+func TestIntelSample(t *testing.T) {
+	dir := vectorsDir(t)
+	at := time.Date(2023, 2, 1, 0, 0, 0, 0, time.UTC)
+	for _, tee := range []string{"tdx", "sgx"} {
+		d := dir + "/" + tee + "/intel-qvl-sample"
+		q, err := intel.ParseQuote(readFile(t, d, "quote.dat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := new(intel.Endorsements)
+		c := &intel.Collateral{
+			PCKCertificateChain: string(readFile(t, d, "pckCert.pem")) + "\n" + string(readFile(t, d, "pckSignChain.pem")) + "\n" + string(readFile(t, d, "trustedRootCaCert.pem")),
+			TCBInfoIssuerChain:  string(readFile(t, d, "tcbSignChain.pem")),
+			RootCACRL:           hex.EncodeToString(readFile(t, d, "rootCaCrl.der")),
+			PCKCRL:              hex.EncodeToString(readFile(t, d, "intermediateCaCrl.der")),
+		}
+		if err := e.AddCollateral(c); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []string{"tcbInfo.json", "qeIdentity.json"} {
+			if ok, err := e.AddServiceAnswer(readFile(t, d, f)); !ok || err != nil {
+				t.Fatalf("%s: %v %v", f, ok, err)
+			}
+		}
+		if _, err := intel.NewVerifier().Verify(q, e, at); fault.FamilyOf(err) != fault.FamilyFalse {
+			t.Errorf("%s sample under Intel's root: %v", tee, err)
+		}
+		root := certificate(t, readFile(t, d, "trustedRootCaCert.pem"))
+		f, err := intel.NewVerifier(root).Verify(q, e, at)
+		if err != nil {
+			t.Errorf("%s sample: %v", tee, err)
+			continue
+		}
+		t.Logf("%s sample: %s, certification type carried: %v", tee, f.Status, f.Root == root)
+	}
+}
