@@ -1,0 +1,327 @@
+package sealed
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/internal/bhttp"
+	"github.com/cocoon-go/cocoon/internal/bhttp/varint"
+	"github.com/cocoon-go/cocoon/internal/ohttp"
+)
+
+// Exchange is the client's side of one request and its answer. Not safe for
+// concurrent use, except that the request may still be sent while the answer
+// is read.
+type Exchange struct {
+	client *ohttp.Client
+	claims [32]byte
+	holder ed25519.PrivateKey
+	salts  [2][32]byte
+}
+
+// NewExchange prepares an exchange with the enclave that v verified, under the
+// key configuration of its claims for that time. Nothing of the request needs
+// to be known yet. It is an *attestation.UnknownError when v is too old or has
+// no configuration for the time.
+func NewExchange(v *attestation.Verified, at time.Time) (*Exchange, error) {
+	config, err := v.KeyConfig(at)
+	if err != nil {
+		return nil, err
+	}
+	return newExchange(config, v.Digest())
+}
+
+func newExchange(config []byte, claims [32]byte) (*Exchange, error) {
+	c, err := ohttp.ParseKeyConfig(config)
+	if err != nil {
+		return nil, attestation.BadInput("key configuration in the claims: %w", err)
+	}
+	client, err := ohttp.NewClient(c, ohttp.Labels{Request: labels.request, Response: labels.response})
+	if err != nil {
+		return nil, err
+	}
+	x := &Exchange{client: client, claims: claims}
+	if _, x.holder, err = ed25519.GenerateKey(nil); err != nil {
+		return nil, err
+	}
+	x.salts, err = exportSalts(client.Export)
+	return x, err
+}
+
+func exportSalts(export func(string, int) ([]byte, error)) (salts [2][32]byte, err error) {
+	for i, label := range []string{labels.requestSalt, labels.responseSalt} {
+		b, err := export(label, 32)
+		if err != nil {
+			return salts, err
+		}
+		salts[i] = [32]byte(b)
+	}
+	return salts, nil
+}
+
+// ClaimsDigest returns the claims digest that the request will name, and that
+// the receipt must.
+func (x *Exchange) ClaimsDigest() [32]byte { return x.claims }
+
+// HolderSeed returns the seed of the one-time Ed25519 key. It is a secret:
+// whoever has it can act as the holder of the receipt.
+func (x *Exchange) HolderSeed() [32]byte { return [32]byte(x.holder.Seed()) }
+
+// Holder returns the public one-time key.
+func (x *Exchange) Holder() ed25519.PublicKey { return x.holder.Public().(ed25519.PublicKey) }
+
+// RequestSalt returns the salt of the commitment to the request.
+func (x *Exchange) RequestSalt() [32]byte { return x.salts[0] }
+
+// ResponseSalt returns the salt of the commitment to the response.
+func (x *Exchange) ResponseSalt() [32]byte { return x.salts[1] }
+
+// Request seals inner: method, path with query, the fields that pass (see
+// [RequestField]), and the body as it comes. Host and scheme stay behind. What
+// is returned is the body of the outer POST, of type [RequestType]. Closing it
+// closes the body of inner. Request can be called once. A request with
+// trailers, with an encoded body, or that Binary HTTP can't express is an
+// *attestation.InputError.
+func (x *Exchange) Request(inner *http.Request) (io.ReadCloser, error) {
+	if len(inner.Trailer) > 0 {
+		return nil, attestation.BadInput("a sealed request has no trailers")
+	}
+	if err := identity(inner.Header); err != nil {
+		return nil, attestation.BadInput("%w", err)
+	}
+	head, err := bhttp.FromRequest(inner, func(name string) bool {
+		return name != FieldClaims && name != FieldHolder && RequestField(name)
+	})
+	if err != nil {
+		return nil, attestation.BadInput("request: %w", err)
+	}
+	head.Authority, head.Scheme = "", "https"
+	head.Fields = append(head.Fields,
+		bhttp.Field{Name: FieldClaims, Value: hex.EncodeToString(x.claims[:])},
+		bhttp.Field{Name: FieldHolder, Value: hex.EncodeToString(x.Holder())})
+	encoded, err := bhttp.AppendRequest(nil, head)
+	if err != nil {
+		return nil, attestation.BadInput("request: %w", err)
+	}
+	s, err := x.client.Request()
+	if err != nil {
+		return nil, err
+	}
+	r := &requestReader{sealer: s, rest: encoded, body: inner.Body, left: -1}
+	// To a client, a length of 0 with a body means that it is not known.
+	if inner.ContentLength > 0 {
+		r.left = inner.ContentLength
+	}
+	if inner.Body == nil || inner.Body == http.NoBody {
+		r.body, r.left = http.NoBody, 0
+	}
+	return r, nil
+}
+
+// requestReader makes the frames of a request while it is read. A body of known
+// length fills its frames; of another, each read becomes a frame.
+type requestReader struct {
+	sealer *ohttp.Sealer
+	rest   []byte // encoded, and not in a frame yet
+	body   io.ReadCloser
+	left   int64 // of a body of known length, else -1
+	ended  bool  // the end is in rest
+	buf    *scratch
+	out    []byte // sealed, and not read yet
+	last   bool   // out is the final chunk
+	err    error
+}
+
+func (r *requestReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(r.out) == 0 && r.err == nil {
+		if r.last {
+			r.err = io.EOF
+		} else {
+			r.err = r.seal()
+		}
+		if r.err != nil && r.buf != nil {
+			r.buf.release()
+			r.buf, r.out = nil, nil
+		}
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	n := copy(p, r.out)
+	r.out = r.out[n:]
+	return n, nil
+}
+
+// Close closes the body of the inner request.
+func (r *requestReader) Close() error { return r.body.Close() }
+
+// seal makes the next frame.
+func (r *requestReader) seal() error {
+	if r.buf == nil {
+		r.buf = scratches.Get().(*scratch)
+	}
+	f := r.buf.frame[:lengthSize]
+	f = r.take(f)
+	if len(r.rest) == 0 && !r.ended {
+		var err error
+		if f, err = r.content(f); err != nil {
+			return err
+		}
+		f = r.take(f)
+	}
+	r.last = r.ended && len(r.rest) == 0
+	var err error
+	r.out, err = r.sealer.Append(r.buf.sealed[:0], pad(f), r.last)
+	return err
+}
+
+// take moves what fits of rest into the frame.
+func (r *requestReader) take(f []byte) []byte {
+	n := min(len(r.rest), MaxFrame-len(f))
+	f = append(f, r.rest[:n]...)
+	r.rest = r.rest[n:]
+	return f
+}
+
+// content reads some of the body into the frame, as a chunk of Binary HTTP.
+func (r *requestReader) content(f []byte) ([]byte, error) {
+	at := len(f) + 2 // the length of a chunk that fits takes at most two bytes
+	n, err := 0, error(nil)
+	if at < MaxFrame {
+		n, err = r.read(r.buf.frame[at:])
+	} else if len(f) > lengthSize {
+		return f, nil // the frame is full
+	}
+	if n > 0 {
+		data := r.buf.frame[at : at+n]
+		f = varint.Append(f, uint64(n))
+		f = append(f, data...) // moves by one byte when the length took one
+	}
+	if err == io.EOF {
+		r.ended = true
+		r.rest = []byte{0, 0} // end of content, no trailer
+		return f, nil
+	}
+	return f, err
+}
+
+// read reads from the body: all that fits when its length is known, else what
+// there is. io.EOF, which may come with bytes, is the end.
+func (r *requestReader) read(p []byte) (int, error) {
+	if r.left < 0 {
+		for range 100 {
+			n, err := r.body.Read(p)
+			if n > 0 || err != nil {
+				return n, bodyError(err)
+			}
+		}
+		return 0, io.ErrNoProgress
+	}
+	n, err := io.ReadFull(r.body, p[:min(r.left, int64(len(p)))])
+	r.left -= int64(n)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return n, attestation.BadInput("request body is %d bytes shorter than its content length", r.left)
+	}
+	if err != nil || r.left > 0 {
+		return n, bodyError(err)
+	}
+	var one [1]byte
+	if m, err := io.ReadFull(r.body, one[:]); m > 0 {
+		return n, attestation.BadInput("request body is longer than its content length")
+	} else if err != io.EOF {
+		return n, bodyError(err)
+	}
+	return n, io.EOF
+}
+
+func bodyError(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return fmt.Errorf("request body: %w", err)
+}
+
+// Response opens the answer, the body of the outer response of type
+// [ResponseType], as far as its head; the body streams. io.EOF of the body
+// means that the enclave itself ended the answer, and the trailer is then
+// there: whether it holds a receipt is for the caller to check. Closing the
+// body closes sealed, if that can be closed.
+//
+// An answer that was changed is an *attestation.FalseError; one that stops
+// early, or whose reading fails, is an *attestation.UnknownError, which wraps
+// io.ErrUnexpectedEOF or the cause; one that the enclave made badly is an
+// *attestation.InputError. Bytes before the fault are authentic, and nothing
+// of the frame with the fault is handed out.
+func (x *Exchange) Response(sealed io.Reader) (*http.Response, error) {
+	r, err := x.client.Response(sealed)
+	if err != nil {
+		return nil, err
+	}
+	res, err := bhttp.ReadResponse(&frameReader{r: r}, bhttp.Limits{Header: bhttp.DefaultLimits.Header, Content: math.MaxInt64})
+	if err != nil {
+		return nil, answerError(err)
+	}
+	res.Fields = filter(res.Fields, ResponseField)
+	out := res.HTTP(nil)
+	c, _ := sealed.(io.Closer)
+	out.Body = &answer{out.Body, c, out.Trailer}
+	return out, nil
+}
+
+// answer is the body of an answer.
+type answer struct {
+	io.Reader
+	closer  io.Closer
+	trailer http.Header
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if err == io.EOF {
+		for name := range a.trailer {
+			if !ResponseField(strings.ToLower(name)) {
+				delete(a.trailer, name)
+			}
+		}
+	}
+	return n, answerError(err)
+}
+
+func (a *answer) Close() error {
+	if a.closer == nil {
+		return nil
+	}
+	return a.closer.Close()
+}
+
+// answerError puts an error into its family.
+func answerError(err error) error {
+	switch {
+	case err == nil || err == io.EOF:
+		return err
+	case errors.Is(err, ohttp.ErrAuthentication), errors.Is(err, ohttp.ErrMalformed):
+		return attestation.False("the sealed answer was changed on the way: %w", err)
+	case errors.Is(err, errFrame), errors.Is(err, bhttp.ErrInvalid), errors.Is(err, bhttp.ErrTooLarge):
+		return attestation.BadInput("the sealed answer is not well formed: %w", err)
+	}
+	return attestation.Unknown("the sealed answer was not received to its end: %w", err)
+}
+
+// NotStarted reports whether an answer says, authenticated, that the enclave
+// did not start on the request, and why: the only answer after which a request
+// may be sent again elsewhere.
+func NotStarted(res *http.Response) (reason string, ok bool) {
+	reason = res.Header.Get(FieldNotStarted)
+	return reason, res.StatusCode == http.StatusMisdirectedRequest && reason != ""
+}
