@@ -75,6 +75,7 @@ type Check struct {
 // CheckTDX is what the contract read out of a TDX quote.
 type CheckTDX struct {
 	CAKey [32]byte // SHA-256(x || y)
+	FMSPC [6]byte
 	TCB   TDXTCB
 }
 
@@ -234,6 +235,7 @@ func parseCheck(c *cell.Cell) (Check, error) {
 	}
 	t := read(tdx, "check of a TDX quote")
 	v.TDX = &CheckTDX{CAKey: t.b32()}
+	t.bytes(v.TDX.FMSPC[:])
 	tcb := read(t.ref(), "TDX TCB")
 	if t.end(); t.err != nil {
 		return v, t.err

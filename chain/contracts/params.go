@@ -1,8 +1,6 @@
 package contracts
 
 import (
-	"math/big"
-
 	"github.com/xssnick/tonutils-go/tvm/cell"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -91,66 +89,4 @@ func ParseParams(c *cell.Cell) (Params, error) {
 	}
 	r.end()
 	return p, r.err
-}
-
-// TDXTCB is what the contract reads out of a TDX quote for the floor to judge.
-// Components stand in the order of the quote.
-type TDXTCB struct {
-	FMSPC        [6]byte
-	CPUSVN       [16]byte
-	PCESVN       uint16
-	TEESVN       [16]byte
-	TEESVNNow    [16]byte // TEE_TCB_SVN2, the same as TEESVN in quotes without
-	QESVN        uint16
-	QESigner     [32]byte
-	TDAttributes [8]byte
-	XFAM         [8]byte
-}
-
-func (r *reader) tdxTCB() (t TDXTCB) {
-	r.bytes(t.FMSPC[:])
-	t.CPUSVN = r.b16()
-	t.PCESVN = r.u16()
-	t.TEESVN = r.b16()
-	t.TEESVNNow = r.b16()
-	t.QESVN = r.u16()
-	t.QESigner = r.b32()
-	r.bytes(t.TDAttributes[:])
-	r.bytes(t.XFAM[:])
-	return t
-}
-
-// TDXFloor is the least TCB that Root accepts for one FMSPC.
-type TDXFloor struct {
-	CPUSVN       [16]byte
-	PCESVN       uint16
-	TEESVN       [16]byte
-	QESVN        uint16
-	QESigner     [32]byte
-	TDRequired   [8]byte
-	TDAllowed    [8]byte
-	XFAMRequired [8]byte
-	XFAMAllowed  [8]byte
-	Modules      map[uint8]uint8 // TDX module major version -> least minor version
-}
-
-func (f TDXFloor) store(b *cell.Builder) *cell.Builder {
-	b.MustStoreSlice(f.CPUSVN[:], 128).MustStoreUInt(uint64(f.PCESVN), 16).
-		MustStoreSlice(f.TEESVN[:], 128).MustStoreUInt(uint64(f.QESVN), 16).MustStoreSlice(f.QESigner[:], 256).
-		MustStoreSlice(f.TDRequired[:], 64).MustStoreSlice(f.TDAllowed[:], 64).
-		MustStoreSlice(f.XFAMRequired[:], 64).MustStoreSlice(f.XFAMAllowed[:], 64)
-	vals := map[uint8]*cell.Cell{}
-	for k, v := range f.Modules {
-		vals[k] = build().MustStoreUInt(uint64(v), 8).EndCell()
-	}
-	return storeDict(b, makeDict(8, vals, func(i uint8) *big.Int { return big.NewInt(int64(i)) }))
-}
-
-func (r *reader) tdxFloor() TDXFloor {
-	f := TDXFloor{CPUSVN: r.b16(), PCESVN: r.u16(), TEESVN: r.b16(), QESVN: r.u16(), QESigner: r.b32(), Modules: map[uint8]uint8{}}
-	for _, d := range [][]byte{f.TDRequired[:], f.TDAllowed[:], f.XFAMRequired[:], f.XFAMAllowed[:]} {
-		r.bytes(d)
-	}
-	r.dict(8, func(k, v *reader) { f.Modules[k.u8()] = v.u8() })
-	return f
 }

@@ -41,8 +41,6 @@ type result struct {
 	stack []any // first result first
 }
 
-func (r result) int(i int) *big.Int { return r.stack[i].(*big.Int) }
-
 // call runs a get-method of the harness at a block time. Arguments are
 // *big.Int, int, *cell.Cell.
 func call(t testing.TB, now int64, method string, args ...any) result {

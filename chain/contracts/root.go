@@ -141,7 +141,7 @@ func (s *RootState) listsCell() (*cell.Cell, error) {
 	}
 	floors := map[[6]byte]*cell.Cell{}
 	for k, v := range s.Floors {
-		floors[k] = v.store(build()).EndCell()
+		floors[k] = build().MustStoreRef(v.Cell()).EndCell()
 	}
 	keys := map[[32]byte]*cell.Cell{}
 	for k, v := range s.CAKeys {
@@ -252,7 +252,12 @@ func (s *RootState) parseLists(c *cell.Cell) error {
 	r.dict(48, func(k, v *reader) {
 		var key [6]byte
 		k.bytes(key[:])
-		s.Floors[key] = v.tdxFloor()
+		f, err := parseFloor(v.ref())
+		if err != nil {
+			v.fail(err)
+			return
+		}
+		s.Floors[key] = f
 	})
 	trust := read(r.ref(), "root trust")
 	r.end()
