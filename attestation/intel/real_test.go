@@ -305,41 +305,73 @@ func TestMutatedVectors(t *testing.T) {
 	mutate(t, raw, e, intel.NewVerifier(), time.Unix(1756802519, 0), 200)
 }
 
-// TestIntelSample verifies the sample of Intel's own library, which has a root
-// of its own: it is a simulated root here.
+// TestIntelSample judges the sample of Intel's own library. It has a root of its
+// own and carries its PCK chain beside the quote. Its quoting enclave is not the
+// one that its QE identity names, so that Intel's library answers
+// STATUS_QE_IDENTITY_MISMATCH: here, the last check before the rating.
 func TestIntelSample(t *testing.T) {
-	dir := vectorsDir(t)
+	dir := vectorsDir(t) + "/tdx/intel-qvl-sample"
 	at := time.Date(2023, 2, 1, 0, 0, 0, 0, time.UTC)
+	q, err := intel.ParseQuote(readFile(t, dir, "quote.dat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rootPEM := readFile(t, dir, "trustedRootCaCert.pem")
+	e := new(intel.Endorsements)
+	if err := e.AddCollateral(&intel.Collateral{
+		PCKCertificateChain: string(readFile(t, dir, "pckCert.pem")) + "\n" + string(readFile(t, dir, "pckSignChain.pem")) + "\n" + string(rootPEM),
+		TCBInfoIssuerChain:  string(readFile(t, dir, "tcbSignChain.pem")),
+		RootCACRL:           hex.EncodeToString(readFile(t, dir, "rootCaCrl.der")),
+		PCKCRL:              hex.EncodeToString(readFile(t, dir, "intermediateCaCrl.der")),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{"tcbInfo.json", "qeIdentity.json"} {
+		if ok, err := e.AddServiceAnswer(readFile(t, dir, f)); !ok || err != nil {
+			t.Fatalf("%s: %v %v", f, ok, err)
+		}
+	}
+	if _, err := intel.NewVerifier().Verify(q, e, at); err == nil {
+		t.Error("accepted under Intel's root")
+	}
+	_, err = intel.NewVerifier(certificate(t, rootPEM)).Verify(q, e, at)
+	if fault.FamilyOf(err) != fault.FamilyFalse || !strings.Contains(err.Error(), "the quoting enclave is not signed by Intel") {
+		t.Errorf("under its own root: %v", err)
+	}
+
+	// The SGX sample has a TCB info of version 2, which Intel has retired.
+	sgx := vectorsDir(t) + "/sgx/intel-qvl-sample"
+	_, err = new(intel.Endorsements).AddServiceAnswer(readFile(t, sgx, "tcbInfo.json"))
+	if fault.FamilyOf(err) != fault.FamilyInput {
+		t.Errorf("TCB info of version 2: %v", err)
+	}
+}
+
+// TestRealWithoutDocuments verifies every real quote without its documents:
+// their signatures are good, and what is missing is named. One quote has a
+// pre-production root and is false.
+func TestRealWithoutDocuments(t *testing.T) {
+	dir := vectorsDir(t)
+	at := time.Date(2025, 9, 10, 0, 0, 0, 0, time.UTC)
 	for _, tee := range []string{"tdx", "sgx"} {
-		d := dir + "/" + tee + "/intel-qvl-sample"
-		q, err := intel.ParseQuote(readFile(t, d, "quote.dat"))
-		if err != nil {
-			t.Fatal(err)
+		files, err := os.ReadDir(dir + "/" + tee + "/quotes")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s quotes: %v", tee, err)
 		}
-		e := new(intel.Endorsements)
-		c := &intel.Collateral{
-			PCKCertificateChain: string(readFile(t, d, "pckCert.pem")) + "\n" + string(readFile(t, d, "pckSignChain.pem")) + "\n" + string(readFile(t, d, "trustedRootCaCert.pem")),
-			TCBInfoIssuerChain:  string(readFile(t, d, "tcbSignChain.pem")),
-			RootCACRL:           hex.EncodeToString(readFile(t, d, "rootCaCrl.der")),
-			PCKCRL:              hex.EncodeToString(readFile(t, d, "intermediateCaCrl.der")),
-		}
-		if err := e.AddCollateral(c); err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range []string{"tcbInfo.json", "qeIdentity.json"} {
-			if ok, err := e.AddServiceAnswer(readFile(t, d, f)); !ok || err != nil {
-				t.Fatalf("%s: %v %v", f, ok, err)
+		for _, f := range files {
+			q, err := intel.ParseQuote(readFile(t, dir, tee, "quotes", f.Name()))
+			if err != nil {
+				t.Errorf("%s: %v", f.Name(), err)
+				continue
+			}
+			_, err = intel.NewVerifier().Verify(q, nil, at)
+			want := fault.FamilyUnknown
+			if strings.Contains(f.Name(), "3f49cfeb29e6") {
+				want = fault.FamilyFalse
+			}
+			if fault.FamilyOf(err) != want {
+				t.Errorf("%s without documents: family %d, want %d: %v", f.Name(), fault.FamilyOf(err), want, err)
 			}
 		}
-		if _, err := intel.NewVerifier().Verify(q, e, at); fault.FamilyOf(err) != fault.FamilyFalse {
-			t.Errorf("%s sample under Intel's root: %v", tee, err)
-		}
-		root := certificate(t, readFile(t, d, "trustedRootCaCert.pem"))
-		f, err := intel.NewVerifier(root).Verify(q, e, at)
-		if err != nil {
-			t.Errorf("%s sample: %v", tee, err)
-			continue
-		}
-		t.Logf("%s sample: %s, certification type carried: %v", tee, f.Status, f.Root == root)
 	}
 }

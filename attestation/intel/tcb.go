@@ -2,6 +2,7 @@ package intel
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
@@ -294,14 +295,11 @@ func parseQEIdentity(body []byte) (*qeIdentity, error) {
 		!unhex(q.attrMask[:], j.AttributesMask) || !unhex(q.mrsigner[:], j.MRSigner) {
 		return nil, fault.BadInput("QE identity: a field is not hexadecimal of the right length")
 	}
-	q.misc, q.miscMask = be32(misc), be32(mask)
+	// In the byte order of the report, as Intel's sample shows.
+	q.misc, q.miscMask = binary.LittleEndian.Uint32(misc[:]), binary.LittleEndian.Uint32(mask[:])
 	var err error
 	q.levels, err = svnLevels("QE identity", j.Levels)
 	return q, err
-}
-
-func be32(b [4]byte) uint32 {
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
 // unhex decodes s into all of dst.

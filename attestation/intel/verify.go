@@ -190,6 +190,11 @@ func (v *Verifier) platform(q *Quote, e *Endorsements, at time.Time) (*platform,
 	if !ok {
 		chain, err := parseCerts(q.certData)
 		if err != nil {
+			// Intel's library ignores what the quote carries when it is given
+			// the chain beside it; a chain among the endorsements is as good.
+			if p, e := v.platformFrom(q, e, at); e == nil {
+				return p, nil
+			}
 			return nil, err
 		}
 		if len(chain) != 3 {

@@ -305,6 +305,32 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestMiscSelectOrder: the identity gives MISCSELECT in the byte order of the
+// report.
+func TestMiscSelectOrder(t *testing.T) {
+	s := newSample(t)
+	s.td.Edit.QEReport = func(r []byte) { copy(r[16:20], []byte{0x13, 0x37, 0x3b, 0x09}) }
+	s.collateral.Edit = func(name string, d any) {
+		if name == "qe_identity" {
+			d.(object)["miscselect"] = "13373B09"
+		}
+	}
+	if _, err := s.verify(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestChainBeside: a quote whose certification data is no PEM chain takes the
+// chain among the endorsements, as Intel's library does.
+func TestChainBeside(t *testing.T) {
+	s := newSample(t)
+	s.td.Edit.Chain = []byte("nothing")
+	s.documents = func(c *intel.Collateral) { c.PCKCertificateChain = string(s.platform.PCKChain()) }
+	if f, err := s.verify(t); err != nil || f.Root != s.platform.RootFingerprint() {
+		t.Errorf("%v", err)
+	}
+}
+
 // chain picks certificates from PEM chains: pairs of a chain and an index.
 func chain(parts ...any) []byte {
 	var out []byte
