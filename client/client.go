@@ -1,0 +1,234 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/receipt"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// Limits of what a client reads and waits for.
+const (
+	maxRequest  = 16 << 20
+	callTimeout = 20 * time.Second // one fetch of a bundle, a tile, endorsements
+	recordFor   = 30 * time.Second // how long a proved record of a node is used again
+)
+
+// Config says how a Client works. Policy, Chain and Registry are required.
+type Config struct {
+	// Policy is what is accepted. There is no default.
+	Policy *attestation.Policy
+	// Chain reads TON with proofs; see chain.Dial.
+	Chain chain.Reader
+	// Registry is the root contract whose nodes are used.
+	Registry attestation.Address
+	// Nodes restricts the client to these nodes. Empty: all of the registry.
+	Nodes []attestation.Address
+	// Endpoints overrides where nodes are reached, by address. By default the
+	// node's own record says it.
+	Endpoints map[attestation.Address]string
+	// Endorsements are used beside those that a node's relay serves.
+	Endorsements []EndorsementFile
+	// Keep, when set, is called with the receipt of every answer before its body
+	// ends with io.EOF. An error of it ends the body instead of io.EOF.
+	Keep func(*receipt.File) error
+	// HTTP reaches relays. Default: a transport that follows no redirect, uses
+	// no proxy from the environment, and limits every wait.
+	HTTP http.RoundTripper
+	// Now is the clock, default time.Now.
+	Now func() time.Time
+	// Log gets what an operator of this client may want to know. Default:
+	// silence. It never gets a prompt, an answer or a key.
+	Log *slog.Logger
+}
+
+// EndorsementFile is a document that attestation.Endorsements.AddFile reads.
+type EndorsementFile struct {
+	Name string
+	Data []byte
+}
+
+// Client sends requests to verified nodes. Make one with [New].
+type Client struct {
+	cfg      Config
+	verifier *attestation.Verifier
+	chain    registry.Reader
+	http     *http.Client
+
+	mu      sync.Mutex
+	nodes   map[attestation.Address]*Node
+	failed  map[attestation.Address]time.Time // until when a node is asked last
+	pending map[attestation.Address]*call
+	blocks  map[uint32]time.Time
+}
+
+// call lets requests that need the same verification share it.
+type call struct {
+	done chan struct{}
+	node *Node
+	err  error
+}
+
+// Node is a node that was verified. Its methods return copies.
+type Node struct {
+	verified *attestation.Verified
+	record   *registry.Node
+	seen     time.Time // when the record was proved
+	endpoint string
+	bundle   []byte
+	files    []EndorsementFile // that served to verify
+}
+
+// Verified returns the proof that the node passed.
+func (n *Node) Verified() *attestation.Verified { return n.verified }
+
+// Record returns the node's proved record. It must not be changed.
+func (n *Node) Record() *registry.Node { return n.record }
+
+// Endpoint returns the URL of the node's relay.
+func (n *Node) Endpoint() string { return n.endpoint }
+
+// Bundle returns the bundle as it was fetched.
+func (n *Node) Bundle() []byte { return append([]byte(nil), n.bundle...) }
+
+// Endorsements returns the documents that served to verify it.
+func (n *Node) Endorsements() []EndorsementFile { return append([]EndorsementFile(nil), n.files...) }
+
+// New returns a Client. It opens no connection.
+func New(cfg Config) (*Client, error) {
+	switch {
+	case cfg.Policy == nil:
+		return nil, attestation.BadInput("client: a policy is needed; `cocoon policy init` writes one")
+	case cfg.Chain == nil:
+		return nil, attestation.BadInput("client: a chain to read is needed")
+	case cfg.Registry.IsZero():
+		return nil, attestation.BadInput("client: the address of a registry is needed")
+	}
+	v, err := attestation.NewVerifier(cfg.Policy)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	rt := cfg.HTTP
+	if rt == nil {
+		rt = &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   10 * time.Second,
+			ResponseHeaderTimeout: 10 * time.Minute, // queueing and a long prompt; the enclave has its own limit
+			MaxIdleConnsPerHost:   16,
+			IdleConnTimeout:       90 * time.Second,
+			DisableCompression:    true,
+		}
+	}
+	return &Client{
+		cfg: cfg, verifier: v, chain: registry.Reader{Reader: cfg.Chain},
+		http: &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("relays do not redirect")
+		}},
+		nodes:   map[attestation.Address]*Node{},
+		failed:  map[attestation.Address]time.Time{},
+		pending: map[attestation.Address]*call{},
+		blocks:  map[uint32]time.Time{},
+	}, nil
+}
+
+// Node returns a verified node: from memory while its verdict and its proved
+// record are fresh, else after verifying it anew. Calls for one node at the
+// same time share the work.
+func (c *Client) Node(ctx context.Context, addr attestation.Address) (*Node, error) {
+	c.mu.Lock()
+	if n := c.nodes[addr]; n != nil {
+		now := c.cfg.Now()
+		if now.Before(n.verified.NotAfter()) && now.Sub(n.seen) < recordFor {
+			c.mu.Unlock()
+			return n, nil
+		}
+	}
+	p := c.pending[addr]
+	if p == nil {
+		p = &call{done: make(chan struct{})}
+		c.pending[addr] = p
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			p.node, p.err = c.renew(ctx, addr)
+			c.mu.Lock()
+			delete(c.pending, addr)
+			if p.err == nil {
+				c.nodes[addr] = p.node
+			} else {
+				delete(c.nodes, addr)
+			}
+			c.mu.Unlock()
+			close(p.done)
+		}()
+	}
+	c.mu.Unlock()
+	select {
+	case <-p.done:
+		return p.node, p.err
+	case <-ctx.Done():
+		return nil, attestation.Unknown("verifying node %v: %w", addr, ctx.Err())
+	}
+}
+
+// renew reads the record, and verifies again only when the registration changed
+// or the verdict has ended.
+func (c *Client) renew(ctx context.Context, addr attestation.Address) (*Node, error) {
+	now := c.cfg.Now()
+	rec, err := c.chain.Node(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	old := c.nodes[addr]
+	c.mu.Unlock()
+	if old != nil && now.Before(old.verified.NotAfter()) {
+		if e, ok := rec.Epoch(rec.Current); ok && e.Active && now.Before(e.Expires) && e.ClaimsDigest == old.verified.Digest() {
+			fresh := *old
+			fresh.record, fresh.seen = rec, now
+			return &fresh, nil
+		}
+	}
+	return c.verify(ctx, rec, c.endpoint(rec))
+}
+
+func (c *Client) endpoint(rec *registry.Node) string {
+	if u := c.cfg.Endpoints[rec.Address]; u != "" {
+		return u
+	}
+	return rec.Endpoint
+}
+
+// Forget drops what is known of a node, so that the next request verifies it
+// anew.
+func (c *Client) Forget(addr attestation.Address) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.nodes, addr)
+}
+
+// refusals joins why nodes were not used, each with its address.
+func refusals(why map[attestation.Address]error, order []attestation.Address) error {
+	errs := make([]error, 0, len(order))
+	for _, a := range order {
+		if err := why[a]; err != nil {
+			errs = append(errs, fmt.Errorf("node %v: %w", a, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,19 @@
+// Package client is the SDK: it finds a node, proves what it is, and only then
+// seals a request to it. A [Client] is an http.RoundTripper that speaks the
+// OpenAI API, so any HTTP code works unchanged:
+//
+//	c, err := client.New(client.Config{Policy: policy, Chain: chain, Registry: registry})
+//	resp, err := (&http.Client{Transport: c}).Post("http://cocoon/v1/chat/completions", ...)
+//
+// The host in the URL does not matter: nodes come from the registry on TON. The
+// body of an answer ends with io.EOF only when its receipt is there and
+// right; an answer that was cut off, changed, or came without one ends in
+// an error. After io.EOF, [ReceiptOf] returns what to keep.
+//
+// What a Client believes comes from its policy, from proofs of the chain, and
+// from vendor-signed evidence; never from a node or its relay. What it can't
+// find out is an error of its own family and is never taken for good. Every
+// refusal carries the reasons of all nodes that were tried.
+//
+// A Client keeps verdicts until they end, and is safe for concurrent use.
+package client

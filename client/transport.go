@@ -1,0 +1,344 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/receipt"
+	"github.com/cocoon-go/cocoon/internal/sealed"
+)
+
+// penalty is how long a node that failed is asked after all others.
+const penalty = 30 * time.Second
+
+// maxClock is how far time and block of a receipt may be off (DESIGN 6).
+const maxClock = 60 * time.Second
+
+// RoundTrip implements http.RoundTripper. It verifies before it sends: a node
+// that does not pass receives nothing. It goes on to another node only while
+// not a byte of the request has left, or after an enclave's authenticated "not
+// started". Host and scheme of the URL are ignored.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	content, err := readRequest(req)
+	if err != nil {
+		return nil, err
+	}
+	order, err := c.candidates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	why := map[attestation.Address]error{}
+	for _, addr := range order {
+		node, err := c.Node(ctx, addr)
+		if err != nil {
+			why[addr] = err
+			c.fail(addr)
+			continue
+		}
+		resp, again, err := c.ask(ctx, req, node, content)
+		if err == nil {
+			return resp, nil
+		}
+		why[addr] = err
+		c.fail(addr)
+		if !again {
+			break
+		}
+	}
+	return nil, fmt.Errorf("no node answered: %w", refusals(why, order))
+}
+
+// CloseIdleConnections lets http.Client close what is idle.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+func readRequest(req *http.Request) ([]byte, error) {
+	if req.Body == nil {
+		return nil, nil
+	}
+	defer req.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(req.Body, maxRequest+1))
+	if err != nil {
+		return nil, attestation.BadInput("reading the request: %w", err)
+	}
+	if len(content) > maxRequest {
+		return nil, attestation.BadInput("the request is larger than %d MiB", maxRequest>>20)
+	}
+	return content, nil
+}
+
+// candidates returns the nodes to ask, in a random order, those that failed a
+// moment ago last.
+func (c *Client) candidates(ctx context.Context) ([]attestation.Address, error) {
+	order := slices.Clone(c.cfg.Nodes)
+	if len(order) == 0 {
+		root, err := c.chain.Root(ctx, c.cfg.Registry)
+		if err != nil {
+			return nil, err
+		}
+		order = root.Nodes
+		if len(order) == 0 {
+			return nil, attestation.Unknown("registry %v lists no node", c.cfg.Registry)
+		}
+	}
+	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	now := c.cfg.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	late := func(a attestation.Address) int {
+		if now.Before(c.failed[a]) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(order, func(a, b attestation.Address) int { return late(a) - late(b) })
+	const most = 8 // verifying costs the user's time
+	return order[:min(len(order), most)], nil
+}
+
+func (c *Client) fail(addr attestation.Address) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed[addr] = c.cfg.Now().Add(penalty)
+}
+
+// ask sends one request to one node. again says that another node may be
+// asked: nothing of the request left, or the enclave did not start on it.
+func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content []byte) (resp *http.Response, again bool, err error) {
+	x, err := sealed.NewExchange(node.verified, c.cfg.Now())
+	if err != nil {
+		return nil, true, err
+	}
+	inner := req.Clone(ctx)
+	inner.Body = io.NopCloser(bytes.NewReader(content))
+	inner.ContentLength = int64(len(content))
+	body, err := x.Request(inner)
+	if err != nil {
+		return nil, false, err
+	}
+	u, err := relayURL(node.endpoint, "/.well-known/ohttp-gateway")
+	if err != nil {
+		return nil, true, err
+	}
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { sent.Store(true) },
+	})
+	outer, err := http.NewRequestWithContext(ctx, http.MethodPost, u, body)
+	if err != nil {
+		return nil, true, attestation.BadInput("relay: %w", err)
+	}
+	outer.Header.Set("Content-Type", sealed.RequestType)
+	outer.Header.Set("User-Agent", "")
+	raw, err := c.http.Do(outer)
+	if err != nil {
+		return nil, !sent.Load(), attestation.Unknown("sending to the relay: %w", err)
+	}
+	if raw.StatusCode != http.StatusOK || raw.Header.Get("Content-Type") != sealed.ResponseType {
+		raw.Body.Close()
+		// The relay's word, which nobody signed: the request may have run.
+		c.Forget(node.record.Address)
+		return nil, false, attestation.Unknown("the relay answers %d and nothing sealed; whether the request ran is not known", raw.StatusCode)
+	}
+	resp, err = x.Response(raw.Body)
+	if err != nil {
+		raw.Body.Close()
+		return nil, false, err
+	}
+	if reason, ok := sealed.NotStarted(resp); ok {
+		resp.Body.Close()
+		c.Forget(node.record.Address)
+		return nil, true, attestation.Unknown("the enclave did not start: %s", reason)
+	}
+	a := &answer{
+		body: resp.Body, resp: resp, x: x, c: c, node: node,
+		request: receipt.Commit(x.RequestSalt(), content),
+		content: receipt.NewCommitment(x.ResponseSalt()),
+		model:   modelOf(content),
+	}
+	resp.Body = a
+	resp.Request = req
+	return resp, false, nil
+}
+
+// modelOf returns the model that a request names, "" when it names none.
+func modelOf(content []byte) string {
+	var v struct {
+		Model string `json:"model"`
+	}
+	if json.Unmarshal(content, &v) != nil {
+		return ""
+	}
+	return v.Model
+}
+
+// answer is the body of a response: it ends with io.EOF only when the receipt
+// is there and right.
+type answer struct {
+	body    io.ReadCloser
+	resp    *http.Response
+	x       *sealed.Exchange
+	c       *Client
+	node    *Node
+	request [32]byte
+	content *receipt.Commitment
+	model   string
+
+	err  error // sticky
+	file atomic.Pointer[receipt.File]
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	if a.err != nil {
+		return 0, a.err
+	}
+	n, err := a.body.Read(p)
+	a.content.Write(p[:n])
+	if errors.Is(err, io.EOF) {
+		err = a.finish()
+	}
+	a.err = err
+	return n, err
+}
+
+func (a *answer) Close() error { return a.body.Close() }
+
+// finish checks the receipt, keeps it, and returns io.EOF.
+func (a *answer) finish() error {
+	values := a.resp.Trailer.Values(receipt.TrailerName)
+	if len(values) != 1 {
+		return attestation.False("the answer ended with %d receipts, want one: it is incomplete", len(values))
+	}
+	r, err := receipt.ParseTrailer(values[0])
+	if err != nil {
+		return fmt.Errorf("receipt: %w", err)
+	}
+	if err := a.check(r); err != nil {
+		return fmt.Errorf("receipt: %w", err)
+	}
+	f := &receipt.File{Receipt: r, RequestSalt: a.x.RequestSalt(), ResponseSalt: a.x.ResponseSalt(), HolderSeed: a.x.HolderSeed()}
+	if a.c.cfg.Keep != nil {
+		if err := a.c.cfg.Keep(f); err != nil {
+			return fmt.Errorf("keeping the receipt: %w", err)
+		}
+	}
+	a.file.Store(f)
+	return io.EOF
+}
+
+// check compares a receipt with everything this client knows by itself.
+func (a *answer) check(r *receipt.Receipt) error {
+	claims := a.node.verified.Claims()
+	if err := r.Verify(claims.ReceiptKey); err != nil {
+		return err
+	}
+	h, b := &r.Head, &r.Body
+	switch {
+	case h.Node != claims.Node || h.Epoch != claims.Epoch:
+		return attestation.False("it is of epoch %d of node %v, the request went to epoch %d of %v", h.Epoch, h.Node, claims.Epoch, claims.Node)
+	case b.ClaimsDigest != a.x.ClaimsDigest():
+		return attestation.False("it names other claims than those that were verified")
+	case h.Holder != receipt.Holder([32]byte(a.x.Holder())):
+		return attestation.False("it was made out to another holder")
+	case b.RequestCommitment != a.request:
+		return attestation.False("it commits to another request")
+	case b.ResponseCommitment != a.content.Sum():
+		return attestation.False("it commits to another answer than the one received")
+	}
+	if err := a.checkModel(claims, b); err != nil {
+		return err
+	}
+	now := a.c.cfg.Now()
+	if d := now.Sub(time.Unix(int64(h.Time), 0)).Abs(); d > maxClock {
+		return attestation.False("its time is %s away from this machine's clock", d.Round(time.Second))
+	}
+	t, err := a.c.blockTime(a.resp.Request.Context(), h.BlockSeqno)
+	if err != nil {
+		return fmt.Errorf("the block it names: %w", err)
+	}
+	if d := now.Sub(t).Abs(); d > maxClock {
+		return attestation.False("block %d, which it names, is %s away from this machine's clock", h.BlockSeqno, d.Round(time.Second))
+	}
+	return nil
+}
+
+// maxBlocks bounds the memory of block times.
+const maxBlocks = 64
+
+// blockTime returns the proved time of a masterchain block, remembered for the
+// answers of the same moment.
+func (c *Client) blockTime(ctx context.Context, seqno uint32) (time.Time, error) {
+	c.mu.Lock()
+	t, ok := c.blocks[seqno]
+	c.mu.Unlock()
+	if ok {
+		return t, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	b, err := c.chain.Block(ctx, seqno)
+	if err != nil {
+		return time.Time{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.blocks) >= maxBlocks {
+		clear(c.blocks)
+	}
+	c.blocks[seqno] = b.Time
+	return b.Time, nil
+}
+
+// checkModel demands that the model which answered is one that was verified, and
+// the one that was asked for.
+func (a *answer) checkModel(claims *attestation.Claims, b *receipt.Body) error {
+	for _, m := range a.node.verified.Models() {
+		if m.Digest == b.ModelDigest && (a.model == "" || a.model == m.Name) {
+			return nil
+		}
+	}
+	if b.Finish == receipt.Failed || b.CompletionTokens == 0 {
+		if b.ModelDigest == claims.Body.ModelRoot() {
+			return nil // no model answered: a list of models, or a refusal
+		}
+	}
+	return attestation.False("it names a model that was not asked for, or not verified")
+}
+
+// ReceiptOf returns what to keep of an answer, once its body was read to io.EOF:
+// the receipt, and the secrets that open its commitments. It returns nil
+// before that, and for responses that do not come from a Client.
+func ReceiptOf(resp *http.Response) *receipt.File {
+	if resp == nil {
+		return nil
+	}
+	a, ok := resp.Body.(*answer)
+	if !ok {
+		return nil
+	}
+	return a.file.Load()
+}
+
+// NodeOf returns the verified node that a response comes from, nil for
+// responses that do not come from a Client.
+func NodeOf(resp *http.Response) *Node {
+	if resp == nil {
+		return nil
+	}
+	a, ok := resp.Body.(*answer)
+	if !ok {
+		return nil
+	}
+	return a.node
+}

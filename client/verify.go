@@ -1,0 +1,179 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/endorse"
+)
+
+// VerifyURL verifies the node behind a relay. Which node that is, the relay's
+// bundle says; everything else comes from the chain and the policy.
+func (c *Client) VerifyURL(ctx context.Context, relay string) (*Node, error) {
+	data, err := c.fetch(ctx, relay, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	if err != nil {
+		return nil, err
+	}
+	b, err := attestation.ParseBundle(data)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := b.Claims()
+	if err != nil {
+		return nil, err
+	}
+	rec, err := c.chain.Node(ctx, claims.Node)
+	if err != nil {
+		return nil, err
+	}
+	return c.verify(ctx, rec, relay)
+}
+
+// verify fetches and verifies the bundle of a node whose record is proved.
+func (c *Client) verify(ctx context.Context, rec *registry.Node, endpoint string) (*Node, error) {
+	epoch, err := c.current(rec)
+	if err != nil {
+		return nil, err
+	}
+	root, err := c.chain.Root(ctx, c.cfg.Registry)
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.fetch(ctx, endpoint, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := attestation.ParseBundle(data)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := bundle.Claims()
+	if err != nil {
+		return nil, err
+	}
+	if claims.BlockSeqno != epoch.StartBlock {
+		return nil, attestation.ChainDisagrees("the bundle names block %d, the registration of epoch %d block %d", claims.BlockSeqno, epoch.Number, epoch.StartBlock)
+	}
+	block, err := c.chain.Block(ctx, epoch.StartBlock)
+	if err != nil {
+		return nil, err
+	}
+	if block.RootHash != claims.BlockRoot {
+		return nil, attestation.ChainDisagrees("block %d has another root hash than the claims say", block.Seqno)
+	}
+	chainID, err := c.chain.ChainID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := append([]EndorsementFile(nil), c.cfg.Endorsements...)
+	// Endorsements are the relay's to serve, and optional: without them the
+	// verifier says exactly which one is missing.
+	if enc, err := c.fetch(ctx, endpoint, endorse.Path, endorse.MaxSize); err != nil {
+		c.cfg.Log.Info("relay serves no endorsements", "err", err)
+	} else if served, err := endorse.Parse(enc); err != nil {
+		return nil, fmt.Errorf("endorsements of the relay: %w", err)
+	} else {
+		for _, f := range served {
+			files = append(files, EndorsementFile(f))
+		}
+	}
+	set, err := Endorsements(files)
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.verifier.Verify(attestation.Input{
+		Bundle: bundle, Endorsements: set, At: c.cfg.Now(),
+		Registered: &attestation.Registered{
+			Registry: c.cfg.Registry, ChainID: chainID, Node: rec.Address, Epoch: epoch.Number,
+			ClaimsDigest: epoch.ClaimsDigest, BlockTime: block.Time, RegisteredAt: epoch.RegisteredAt,
+			Measurements: root.Measurements, Models: root.Models,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Node{verified: v, record: rec, seen: c.cfg.Now(), endpoint: endpoint, bundle: data, files: files}, nil
+}
+
+// current returns the node's registration that may be used now.
+func (c *Client) current(rec *registry.Node) (registry.Epoch, error) {
+	e, ok := rec.Epoch(rec.Current)
+	switch {
+	case rec.Root != c.cfg.Registry:
+		return e, attestation.Refused("node %v belongs to registry %v, not to %v", rec.Address, rec.Root, c.cfg.Registry)
+	case !ok || !e.Active:
+		return e, attestation.Refused("node %v has no active registration (it is %s)", rec.Address, rec.Status)
+	case !c.cfg.Now().Before(e.Expires):
+		return e, attestation.Refused("the registration of node %v ended at %s", rec.Address, e.Expires.Format("2006-01-02 15:04:05Z07:00"))
+	}
+	return e, c.affordable(rec)
+}
+
+// affordable compares the node's price with the policy's ceiling (nano coins
+// per 1000 tokens; the record states them per million).
+func (c *Client) affordable(rec *registry.Node) error {
+	ceiling := c.cfg.Policy.PriceCeiling()
+	for _, p := range []uint64{rec.PromptPrice, rec.CompletionPrice} {
+		if p/1000 > ceiling || p/1000 == ceiling && p%1000 > 0 {
+			return attestation.Refused("node %v asks %d nano coins per million tokens, the policy's ceiling is %d per thousand", rec.Address, p, ceiling)
+		}
+	}
+	return nil
+}
+
+// Endorsements makes a set of files.
+func Endorsements(files []EndorsementFile) (*attestation.Endorsements, error) {
+	e := attestation.NewEndorsements()
+	for _, f := range files {
+		if err := e.AddFile(f.Name, f.Data); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// fetch reads a public file of a relay, bounded in time and size. That it can't
+// be had is "could not find out", whatever the relay says.
+func (c *Client) fetch(ctx context.Context, relay, path string, limit int64) ([]byte, error) {
+	u, err := relayURL(relay, path)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return nil, attestation.BadInput("relay: %w", err)
+	}
+	req.Header.Set("User-Agent", "")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, attestation.Unknown("asking the relay: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, attestation.Unknown("the relay answers %d to a request for %s", resp.StatusCode, path)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, attestation.Unknown("reading %s from the relay: %w", path, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, attestation.BadInput("%s of the relay is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}
+
+func relayURL(relay, path string) (string, error) {
+	u, err := url.Parse(relay)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", attestation.BadInput("relay %q: want http://HOST[:PORT] or https://HOST[:PORT]", relay)
+	}
+	return u.Scheme + "://" + u.Host + strings.TrimSuffix(u.EscapedPath(), "/") + path, nil
+}

@@ -1,0 +1,318 @@
+// Package host is what an operator runs around an enclave: it starts the
+// enclave as its own process, relays its port, registers it on TON, and anchors
+// its log. Nothing here is trusted by a client: a host that lies, drops or
+// delays can make requests fail, and not make anybody believe something.
+package host
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/atomicfile"
+	"github.com/cocoon-go/cocoon/internal/endorse"
+	"github.com/cocoon-go/cocoon/internal/filelock"
+)
+
+// Options says how a node runs. All fields without a default are required.
+type Options struct {
+	Dir          string // the node's own: configuration, payment journal, log
+	Program      string // the cocoon-enclave program
+	Simulated    string // directory of a simulated platform; empty: real hardware
+	Device       string // "tdx" or "snp" when Simulated is empty
+	TON          string // file with the TON global config
+	Registry     attestation.Address
+	Wallet       ed25519.PrivateKey // the operator's
+	Index        uint32             // tells nodes of one operator apart
+	Listen       string             // of the relay, default 127.0.0.1:0
+	Public       string             // URL of the relay for clients, default http://LISTEN
+	Endorsements []endorse.File     // served to clients
+	AnchorEvery  time.Duration      // default 10 minutes; not more often than the registry allows
+	Log          *slog.Logger       // default: silence
+	// Ready, when set, is called once the enclave serves.
+	Ready func(Running)
+}
+
+// Running says where a node is reached.
+type Running struct {
+	Node       attestation.Address `json:"node"`
+	Relay      string              `json:"relay"`
+	Enclave    string              `json:"enclave"` // loopback only
+	Epoch      uint32              `json:"epoch"`
+	PID        int                 `json:"pid"`
+	EnclavePID int                 `json:"enclave_pid"`
+}
+
+// RunFile is where a running node says where it is, below its directory.
+const RunFile = "run.json"
+
+// balance is what a new node's contract is deployed with: its storage reserve,
+// and anchors for some time.
+const balance = 500_000_000
+
+type node struct {
+	Options
+	client  *chain.Client
+	trusted chain.BlockID
+	reg     registry.Reader
+	writer  *chain.Writer
+	addr    attestation.Address
+	root    *registry.Root
+	own     http.Handler
+	relay   atomic.Pointer[http.Handler] // to the enclave that runs
+}
+
+// Up runs a node until ctx ends. When the enclave ends by itself it is started
+// again, as a new epoch, less and less often.
+func Up(ctx context.Context, o Options) error {
+	if o.Dir == "" || o.Program == "" || o.TON == "" || o.Registry.IsZero() || len(o.Wallet) == 0 || (o.Simulated == "") == (o.Device == "") {
+		return attestation.BadInput("host: an option is missing, or both a device and a simulated platform are named")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.AnchorEvery <= 0 {
+		o.AnchorEvery = 10 * time.Minute
+	}
+	if err := os.MkdirAll(filepath.Join(o.Dir, "log"), 0o700); err != nil {
+		return err
+	}
+	lock, err := filelock.Acquire(o.Dir)
+	if errors.Is(err, filelock.ErrHeld) {
+		return attestation.BadInput("node directory %w; every node needs its own", err)
+	} else if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+
+	n := &node{Options: o}
+	if err := n.connect(ctx); err != nil {
+		return err
+	}
+	defer n.client.Close()
+
+	ln, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	defer ln.Close()
+	if n.Public == "" {
+		n.Public = "http://" + ln.Addr().String()
+	}
+	if err := n.prepare(ctx); err != nil {
+		return err
+	}
+	srv, err := n.serve(ln)
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	return n.cycle(ctx)
+}
+
+func (n *node) connect(ctx context.Context) error {
+	data, err := os.ReadFile(n.TON)
+	if err != nil {
+		return attestation.BadInput("TON global config: %w", err)
+	}
+	cfg, err := chain.ParseGlobalConfig(data)
+	if err != nil {
+		return err
+	}
+	n.trusted = cfg.Trusted()
+	if n.client, err = chain.Dial(ctx, cfg); err != nil {
+		return err
+	}
+	n.reg = registry.Reader{Reader: n.client}
+	journal, err := chain.OpenDirJournal(filepath.Join(n.Dir, "payments"))
+	if err != nil {
+		return err
+	}
+	if n.writer, err = chain.NewWriter(ctx, n.client, n.Wallet, journal); err != nil {
+		return err
+	}
+	if n.root, err = n.reg.Root(ctx, n.Registry); err != nil {
+		return fmt.Errorf("reading the registry: %w", err)
+	}
+	n.addr, _, err = contracts.NodeAddress(n.Registry, n.writer.Address(), n.Index)
+	return err
+}
+
+// cycle runs one enclave after another.
+func (n *node) cycle(ctx context.Context) error {
+	backoff := time.Second
+	for {
+		started := time.Now()
+		err := n.epoch(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("the enclave ended")
+		}
+		var bad *attestation.InputError
+		var refused *attestation.RefusedError
+		if errors.As(err, &bad) || errors.As(err, &refused) {
+			return err // the same again would end the same
+		}
+		if time.Since(started) > 10*time.Minute {
+			backoff = time.Second
+		}
+		n.Log.Error("the enclave is started again", "err", err, "in", backoff)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(backoff):
+		}
+		backoff = min(2*backoff, time.Minute)
+	}
+}
+
+// epoch runs one enclave to its end.
+func (n *node) epoch(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	proc, err := n.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer proc.stop()
+	h := relay(proc.url, n.own, n.Log)
+	n.relay.Store(&h)
+	defer n.relay.Store(nil)
+
+	done := make(chan error, 1)
+	go func() { done <- n.operate(ctx, proc) }()
+	select {
+	case err := <-done:
+		return err
+	case <-proc.done:
+		cancel()
+		<-done
+		return fmt.Errorf("the enclave ended: %w", proc.err)
+	}
+}
+
+// operate registers the enclave and then anchors its log.
+func (n *node) operate(ctx context.Context, proc *process) error {
+	rec, err := n.register(ctx, proc)
+	if err != nil {
+		return err
+	}
+	if err := proc.await(ctx, "serve"); err != nil {
+		return err
+	}
+	run := Running{Node: n.addr, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid}
+	if err := writeJSON(filepath.Join(n.Dir, RunFile), run); err != nil {
+		return err
+	}
+	n.Log.Info("serving", "node", n.addr.String(), "epoch", rec.Current, "relay", n.Public)
+	if n.Ready != nil {
+		n.Ready(run)
+	}
+	return n.anchor(ctx, proc)
+}
+
+// serve starts the relay. It outlives every enclave: between two of them it
+// answers 503.
+func (n *node) serve(ln net.Listener) (*http.Server, error) {
+	set, err := endorse.Encode(n.Endorsements)
+	if err != nil {
+		return nil, err
+	}
+	n.own = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", endorse.MediaType)
+		_, _ = w.Write(set)
+	})
+	srv := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if h := n.relay.Load(); h != nil {
+				(*h).ServeHTTP(w, r)
+				return
+			}
+			http.Error(w, "no enclave runs", http.StatusServiceUnavailable)
+		}),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+	}
+	go func() {
+		if err := srv.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			n.Log.Error("the relay ended", "err", err)
+		}
+	}()
+	return srv, nil
+}
+
+// prepare deploys the node's contract with its profile, or corrects the
+// profile.
+func (n *node) prepare(ctx context.Context) error {
+	profile := contracts.Profile{Endpoint: n.Public}
+	msg := &contracts.SetProfile{QueryID: uint64(time.Now().UnixNano()), Profile: profile}
+	body, err := msg.Body()
+	if err != nil {
+		return err
+	}
+	rec, err := n.reg.Node(ctx, n.addr)
+	switch {
+	case errors.Is(err, registry.ErrNoContract):
+		n.Log.Info("deploying the node's contract", "node", n.addr.String())
+		return n.deploy(ctx, body)
+	case err != nil:
+		return fmt.Errorf("reading the node's record: %w", err)
+	case rec.Endpoint == n.Public:
+		return nil
+	}
+	n.Log.Info("changing the node's endpoint", "endpoint", n.Public)
+	id := fmt.Sprintf("profile-%d", msg.QueryID)
+	if _, err := n.writer.Send(ctx, id, chain.Message{To: n.addr, Amount: nano(contracts.ValueSmall), Body: body}); err != nil {
+		return err
+	}
+	_, err = n.awaitNode(ctx, func(r *registry.Node) bool { return r.Endpoint == n.Public })
+	return err
+}
+
+func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
+
+// awaitNode polls the node's record until ok.
+func (n *node) awaitNode(ctx context.Context, ok func(*registry.Node) bool) (*registry.Node, error) {
+	for {
+		rec, err := n.reg.Node(ctx, n.addr)
+		if err == nil && ok(rec) {
+			return rec, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, attestation.Unknown("waiting for the node's record: %w", errors.Join(ctx.Err(), err))
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// pollInterval is between two looks at the chain while something is awaited.
+const pollInterval = 300 * time.Millisecond
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, append(data, '\n'), 0o600)
+}

@@ -1,0 +1,184 @@
+package host
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/internal/atomicfile"
+)
+
+// Waits around an enclave's process.
+const (
+	bootTimeout = 2 * time.Minute  // until it says where it listens
+	stopTimeout = 10 * time.Second // to end by itself
+)
+
+// process is an enclave that runs beside the host: never in its address space.
+type process struct {
+	cmd   *exec.Cmd
+	stdin io.Closer // closing it tells the enclave to end; so does the host's death
+	url   *url.URL
+	done  chan struct{}
+	err   error // after done
+	http  *http.Client
+}
+
+// configuration returns the measured configuration of this node's enclave.
+func (n *node) configuration(chainID int32) []byte {
+	t := n.trusted
+	return fmt.Appendf(nil, `version = 1
+chain_id = %d
+registry = %q
+node = %q
+engine = "embedded"
+
+[trusted_block]
+seqno = %d
+root_hash = "%x"
+file_hash = "%x"
+`, chainID, n.Registry.String(), n.addr.String(), t.Seqno, t.RootHash, t.FileHash)
+}
+
+// start runs the enclave's program and waits until it says where it listens.
+func (n *node) start(ctx context.Context) (*process, error) {
+	chainID, err := n.client.ChainID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(n.Dir, "enclave.toml")
+	if err := atomicfile.Write(file, n.configuration(chainID), 0o600); err != nil {
+		return nil, err
+	}
+	args := []string{"run", "--config", file, "--ton-config", n.TON, "--data", filepath.Join(n.Dir, "log"), "--listen", "127.0.0.1:0"}
+	if n.Simulated != "" {
+		args = append(args, "--simulated", n.Simulated)
+	} else {
+		args = append(args, "--device", n.Device)
+	}
+	cmd := exec.Command(n.Program, args...)
+	cmd.Stderr = os.Stderr // its log; never holds anything of a request
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, attestation.BadInput("starting the enclave: %w", err)
+	}
+	p := &process{cmd: cmd, stdin: stdin, done: make(chan struct{}), http: &http.Client{Timeout: 10 * time.Second}}
+	lines := make(chan string, 1)
+	go func() {
+		s := bufio.NewScanner(stdout)
+		for s.Scan() {
+			select {
+			case lines <- s.Text():
+			default: // only the first line matters
+			}
+		}
+		p.err = cmd.Wait()
+		if p.err == nil {
+			p.err = errors.New("it ended by itself")
+		}
+		close(p.done)
+	}()
+	select {
+	case line := <-lines:
+		addr, ok := strings.CutPrefix(line, "listening on ")
+		if p.url, err = url.Parse("http://" + addr); !ok || err != nil {
+			p.stop()
+			return nil, fmt.Errorf("the enclave said %.80q instead of where it listens", line)
+		}
+		return p, nil
+	case <-p.done:
+		return nil, fmt.Errorf("the enclave did not boot: %w", p.err)
+	case <-time.After(bootTimeout):
+		p.stop()
+		return nil, fmt.Errorf("the enclave did not boot within %s", bootTimeout)
+	case <-ctx.Done():
+		p.stop()
+		return nil, ctx.Err()
+	}
+}
+
+// stop ends the process and waits for it.
+func (p *process) stop() {
+	p.stdin.Close()
+	select {
+	case <-p.done:
+		return
+	case <-time.After(stopTimeout):
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// get reads one of the enclave's public files.
+func (p *process) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url.String()+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.http.Do(req)
+	if err != nil {
+		return nil, attestation.Unknown("asking the enclave: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, attestation.Unknown("the enclave answers %d to a request for %s", resp.StatusCode, path)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("more than %d bytes", limit)
+	}
+	if err != nil {
+		return nil, attestation.Unknown("reading %s from the enclave: %w", path, err)
+	}
+	return data, nil
+}
+
+// EnclaveState is what an enclave says about itself on its loopback port.
+type EnclaveState struct {
+	State    string `json:"state"`
+	Epoch    uint32 `json:"epoch"`
+	Refusing string `json:"refusing,omitempty"` // why no request may start
+	Head     uint32 `json:"head"`               // latest proved masterchain block
+	Anchored uint64 `json:"anchored"`           // leaves that the chain covers
+	Size     uint64 `json:"size"`               // leaves of the log
+}
+
+// await waits until the enclave says that it is in a state.
+func (p *process) await(ctx context.Context, state string) error {
+	for {
+		var s EnclaveState
+		data, err := p.get(ctx, "/.well-known/cocoon/state", 1<<16)
+		if err == nil {
+			err = json.Unmarshal(data, &s)
+		}
+		if err == nil && s.State == state {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.done:
+			return p.err
+		case <-time.After(pollInterval):
+		}
+	}
+}

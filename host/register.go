@@ -1,0 +1,150 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/xssnick/tonutils-go/tlb"
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// registerTimeout is how long a registration may take before it is an error.
+const registerTimeout = 3 * time.Minute
+
+// deploy creates the node's contract.
+func (n *node) deploy(ctx context.Context, body *cell.Cell) error {
+	_, init, err := contracts.NodeAddress(n.Registry, n.writer.Address(), n.Index)
+	if err != nil {
+		return err
+	}
+	var si tlb.StateInit
+	if err := tlb.LoadFromCell(&si, init.MustBeginParse()); err != nil {
+		return fmt.Errorf("initial state of the node: %w", err)
+	}
+	if _, _, err := n.writer.Deploy(ctx, "deploy-"+n.addr.String(), &si, nano(balance), body); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	defer cancel()
+	_, err = n.awaitNode(ctx, func(*registry.Node) bool { return true })
+	return err
+}
+
+// register puts the enclave's bundle on the chain as the node's next epoch, and
+// returns the record once it is active.
+func (n *node) register(ctx context.Context, proc *process) (*registry.Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	defer cancel()
+	data, err := proc.get(ctx, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := attestation.ParseBundle(data)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := bundle.Claims()
+	if err != nil {
+		return nil, err
+	}
+	digest := bundle.Digest()
+	body, err := registration(bundle, &claims.Heads)
+	if err != nil {
+		return nil, err
+	}
+	n.Log.Info("registering", "epoch", claims.Epoch, "claims", fmt.Sprintf("%x", digest[:8]))
+	id := fmt.Sprintf("register-%x", digest)
+	if _, err := n.writer.Send(ctx, id, chain.Message{To: n.addr, Amount: nano(contracts.ValueRegister), Body: body}); err != nil {
+		return nil, err
+	}
+	return n.awaitNode(ctx, func(r *registry.Node) bool {
+		e, ok := r.Epoch(claims.Epoch)
+		return ok && r.Current == claims.Epoch && e.Active && e.ClaimsDigest == digest
+	})
+}
+
+// registration builds the message for the kind of evidence in the bundle.
+func registration(b *attestation.Bundle, heads *attestation.Heads) (*cell.Cell, error) {
+	for _, e := range b.Evidence {
+		if e.Kind != attestation.KindTDX {
+			continue
+		}
+		quote, ca, err := contracts.QuoteCells(e.Data)
+		if err != nil {
+			return nil, err
+		}
+		m := &contracts.RegisterTDX{
+			QueryID: uint64(time.Now().UnixNano()), Heads: heads,
+			CA: contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])}, Quote: quote,
+		}
+		return m.Body()
+	}
+	return nil, attestation.BadInput("the bundle holds no evidence that a contract verifies; registering by the verifiers' certificate needs their service")
+}
+
+// anchor puts the log's head on the chain whenever it grew, until ctx ends.
+func (n *node) anchor(ctx context.Context, proc *process) error {
+	tick := time.NewTicker(n.AnchorEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := n.anchorOnce(ctx, proc); err != nil && ctx.Err() == nil {
+			n.Log.Warn("anchoring failed; it is tried again", "err", err)
+		}
+	}
+}
+
+func (n *node) anchorOnce(ctx context.Context, proc *process) error {
+	ctx, cancel := context.WithTimeout(ctx, max(time.Minute, n.AnchorEvery))
+	defer cancel()
+	data, err := proc.get(ctx, "/log/anchor", 1<<12)
+	if err != nil {
+		return err
+	}
+	var v struct {
+		Epoch     uint32 `json:"epoch"`
+		Size      uint64 `json:"size"`
+		Root      []byte `json:"root"`
+		Signature []byte `json:"signature"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil || len(v.Root) != 32 || len(v.Signature) != 64 {
+		return attestation.BadInput("the enclave's anchor can't be read: %w", err)
+	}
+	rec, err := n.reg.Node(ctx, n.addr)
+	if err != nil {
+		return err
+	}
+	if v.Size <= rec.Anchor.Size {
+		return nil // nothing new
+	}
+	m := &contracts.AnchorExternal{
+		Anchor:    contracts.Anchor{Epoch: v.Epoch, Size: v.Size, Root: [32]byte(v.Root)},
+		Signature: [64]byte(v.Signature),
+	}
+	if wait := time.Until(rec.Anchor.Time.Add(rec.AnchorInterval)); wait > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+	_, err = n.client.SendExternal(ctx, n.addr, nil, m.Body(), func(a *chain.Account) bool {
+		r, err := registry.NodeOf(a)
+		return err == nil && r.Anchor.Size >= v.Size
+	})
+	if err == nil {
+		n.Log.Info("anchored", "size", v.Size)
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package host
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Limits of the relay.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+	// maxSealed bounds one sealed request: 16 MiB of request, and what padding
+	// and framing can add to it (at most double for tiny frames; a client's
+	// frames are large).
+	maxSealed = 34 << 20
+)
+
+// relay forwards the public paths of the enclave, and nothing else. It sees
+// ciphertext and public files only: a relay that lies, drops or delays can
+// make a client give up, never believe something.
+func relay(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(enclave)
+			r.Out.Header = http.Header{}
+			for _, k := range []string{"Content-Type", "Accept"} {
+				if v := r.In.Header.Get(k); v != "" {
+					r.Out.Header.Set(k, v)
+				}
+			}
+		},
+		FlushInterval: -1, // a stream passes as it comes
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			MaxIdleConnsPerHost: 64,
+			IdleConnTimeout:     90 * time.Second,
+			DisableCompression:  true,
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			log.Warn("relaying failed", "path", route(r.URL.Path), "err", err)
+			http.Error(w, "the enclave does not answer", http.StatusBadGateway)
+		},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch route(r.URL.Path) {
+		case "":
+			http.NotFound(w, r)
+		case "own":
+			own.ServeHTTP(w, r)
+		default:
+			r.Body = http.MaxBytesReader(w, r.Body, maxSealed)
+			proxy.ServeHTTP(w, r)
+		}
+	})
+}
+
+// route names the public path for logs and metrics: bounded values, no
+// caller-chosen text. Empty means that the path is not relayed.
+func route(path string) string {
+	switch {
+	case path == "/.well-known/ohttp-gateway":
+		return "gateway"
+	case path == "/.well-known/cocoon/bundle":
+		return "bundle"
+	case path == "/.well-known/cocoon/endorsements":
+		return "own"
+	case path == "/log/checkpoint", path == "/log/anchor":
+		return "checkpoint"
+	case strings.HasPrefix(path, "/log/tile/"):
+		return "tile"
+	}
+	return ""
+}
