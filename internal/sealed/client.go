@@ -88,8 +88,8 @@ func (x *Exchange) ResponseSalt() [32]byte { return x.salts[1] }
 // [RequestField]), and the body as it comes. Host and scheme stay behind. What
 // is returned is the body of the outer POST, of type [RequestType]. Closing it
 // closes the body of inner. Request can be called once. A request with
-// trailers, with an encoded body, or that Binary HTTP can't express is an
-// *attestation.InputError.
+// trailers, with an encoded body, with a header over [MaxHeader], or that Binary
+// HTTP can't express is an *attestation.InputError.
 func (x *Exchange) Request(inner *http.Request) (io.ReadCloser, error) {
 	if len(inner.Trailer) > 0 {
 		return nil, attestation.BadInput("a sealed request has no trailers")
@@ -110,6 +110,9 @@ func (x *Exchange) Request(inner *http.Request) (io.ReadCloser, error) {
 	encoded, err := bhttp.AppendRequest(nil, head)
 	if err != nil {
 		return nil, attestation.BadInput("request: %w", err)
+	}
+	if len(encoded) > MaxHeader {
+		return nil, attestation.BadInput("request: the header takes %d bytes, at most %d", len(encoded), MaxHeader)
 	}
 	s, err := x.client.Request()
 	if err != nil {
@@ -197,12 +200,10 @@ func (r *requestReader) take(f []byte) []byte {
 // content reads some of the body into the frame, as a chunk of Binary HTTP.
 func (r *requestReader) content(f []byte) ([]byte, error) {
 	at := len(f) + 2 // the length of a chunk that fits takes at most two bytes
-	n, err := 0, error(nil)
-	if at < MaxFrame {
-		n, err = r.read(r.buf.frame[at:])
-	} else if len(f) > lengthSize {
-		return f, nil // the frame is full
+	if at >= MaxFrame {
+		return f, nil // the head left no room
 	}
+	n, err := r.read(r.buf.frame[at:])
 	if n > 0 {
 		data := r.buf.frame[at : at+n]
 		f = varint.Append(f, uint64(n))
@@ -268,7 +269,7 @@ func (x *Exchange) Response(sealed io.Reader) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := bhttp.ReadResponse(&frameReader{r: r}, bhttp.Limits{Header: bhttp.DefaultLimits.Header, Content: math.MaxInt64})
+	res, err := bhttp.ReadResponse(&frameReader{r: r}, bhttp.Limits{Header: MaxHeader, Content: math.MaxInt64})
 	if err != nil {
 		return nil, answerError(err)
 	}

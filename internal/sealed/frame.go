@@ -19,6 +19,10 @@ const (
 	lengthSize = 2
 )
 
+// MaxHeader is the most bytes of Binary HTTP before the content, and again of
+// the trailer.
+const MaxHeader = 64 << 10
+
 // errFrame says that the peer, who is authentic, made a bad frame.
 var errFrame = errors.New("bad frame")
 

@@ -2,6 +2,7 @@ package sealed
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -16,7 +17,8 @@ import (
 // Write is sent at once as a frame (several when it is over 16 KiB), unless
 // Coalesce was called. An answer that is not closed is a truncated one, which
 // the client notices. Errors are sticky. Close or Abort must be called before
-// the writer below is gone. Safe for concurrent use.
+// the writer below is gone; they wait for a Write that is under way, so a writer
+// to a peer that may stop reading needs a deadline. Safe for concurrent use.
 type ReplyWriter struct {
 	w     io.Writer
 	flush func() error
@@ -34,8 +36,12 @@ type ReplyWriter struct {
 var errEnded = errors.New("sealed: the answer has ended")
 
 // Reply starts the answer, which is the body of the outer response, of type
-// [ResponseType]. flush, which may be nil, is called after every frame.
+// [ResponseType]. flush, which may be nil, is called after every frame. A
+// request has one answer: a second call is an error.
 func (in *Inbound) Reply(w io.Writer, flush func() error) (*ReplyWriter, error) {
+	if in.answered.Swap(true) {
+		return nil, errors.New("sealed: the request has its answer")
+	}
 	s, err := in.server.Response()
 	if err != nil {
 		return nil, err
@@ -55,10 +61,20 @@ func (r *ReplyWriter) Coalesce(d time.Duration) {
 }
 
 // WriteHeader sets status (200 to 599) and the fields that pass (see
-// [ResponseField]); they travel with the first Write, Flush or Close. It must be
-// called once, first. An encoded content is refused, since the field that says
-// so would not pass.
+// [ResponseField], and not [FieldNotStarted], which only [Inbound.NotStarted]
+// may say); they travel with the first Write, Flush or Close. It must be called
+// once, first. An encoded content is refused, since the field that says so would
+// not pass.
 func (r *ReplyWriter) WriteHeader(status int, h http.Header) error {
+	if err := identity(h); err != nil {
+		return err
+	}
+	return r.writeHeader(status, bhttp.Fields(h, func(name string) bool {
+		return name != FieldNotStarted && ResponseField(name)
+	}))
+}
+
+func (r *ReplyWriter) writeHeader(status int, fields []bhttp.Field) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -67,12 +83,12 @@ func (r *ReplyWriter) WriteHeader(status int, h http.Header) error {
 	case r.headed:
 		return errors.New("sealed: the answer has a header")
 	}
-	if err := identity(h); err != nil {
-		return err
-	}
-	head, err := bhttp.AppendResponse(nil, status, bhttp.Fields(h, ResponseField))
+	head, err := bhttp.AppendResponse(nil, status, fields)
 	if err != nil {
 		return err
+	}
+	if len(head) > MaxHeader {
+		return fmt.Errorf("sealed: the header takes %d bytes, at most %d", len(head), MaxHeader)
 	}
 	r.headed = true
 	return r.raw(head)
@@ -128,6 +144,9 @@ func (r *ReplyWriter) Close(trailer http.Header) error {
 	end, err := bhttp.AppendEnd(nil, bhttp.Fields(trailer, ResponseField))
 	if err != nil {
 		return err
+	}
+	if n := len(end) - 1; n > MaxHeader {
+		return fmt.Errorf("sealed: the trailer takes %d bytes, at most %d", n, MaxHeader)
 	}
 	if err := r.raw(end); err != nil {
 		return err

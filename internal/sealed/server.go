@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/cocoon-go/cocoon/internal/bhttp"
@@ -28,8 +29,9 @@ var (
 // request that was not opened, or not read to its end. The body of that answer
 // should be empty: who sent the request is not known.
 func Status(err error) int {
+	var tooMany *http.MaxBytesError // of the reader below
 	switch {
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, ErrTooLarge), errors.As(err, &tooMany):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, ErrReplay):
 		return http.StatusConflict
@@ -69,7 +71,8 @@ type Inbound struct {
 	// RequestSalt and ResponseSalt are for the commitments.
 	RequestSalt, ResponseSalt [32]byte
 
-	server *ohttp.Server
+	server   *ohttp.Server
+	answered atomic.Bool
 }
 
 // Open reads a sealed request, the body of an outer POST of type [RequestType],
@@ -115,7 +118,7 @@ func (k *Keyring) open(ctx context.Context, now time.Time, body io.Reader) (*Inb
 	} else if err != nil {
 		return nil, err
 	}
-	req, err := bhttp.ReadRequest(frames, bhttp.Limits{Header: bhttp.DefaultLimits.Header, Content: k.maxRequest})
+	req, err := bhttp.ReadRequest(frames, bhttp.Limits{Header: MaxHeader, Content: k.maxRequest})
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +142,22 @@ func (k *Keyring) open(ctx context.Context, now time.Time, body io.Reader) (*Inb
 	if in.Request, err = req.HTTP(ctx); err != nil {
 		return nil, err
 	}
-	in.Request.Body = requestBody{in.Request.Body}
+	in.Request.Body = requestBody{in.Request.Body, in.Request.Trailer}
+	in.Request.Trailer = nil
 	return in, nil
 }
 
-type requestBody struct{ io.ReadCloser }
+// requestBody refuses a trailer, which could carry fields past the list.
+type requestBody struct {
+	io.ReadCloser
+	trailer http.Header
+}
 
 func (b requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF && len(b.trailer) > 0 {
+		return n, fmt.Errorf("%w: it has a trailer", ErrMalformed)
+	}
 	return n, requestError(err)
 }
 
@@ -172,7 +183,7 @@ func (in *Inbound) NotStarted(w io.Writer, flush func() error, reason string) er
 		return err
 	}
 	defer r.Abort()
-	if err := r.WriteHeader(http.StatusMisdirectedRequest, http.Header{FieldNotStarted: {reason}}); err != nil {
+	if err := r.writeHeader(http.StatusMisdirectedRequest, []bhttp.Field{{Name: FieldNotStarted, Value: reason}}); err != nil {
 		return err
 	}
 	return r.Close(nil)
