@@ -24,6 +24,7 @@ const (
 	CodeCAKey             = 124 // Intel CA key is not listed
 	CodeStake             = 125 // stake is below the minimum
 	CodeKind              = 126 // unknown evidence kind, or wrong kind for this mode
+	CodeListFull          = 127 // no room for another node
 	CodeNotOperator       = 200 // only the operator may send this
 	CodePending           = 201 // another registration is still being confirmed
 	CodeEpoch             = 202 // not the epoch expected: compare-and-swap failed

@@ -22,7 +22,6 @@ type RootState struct {
 	Nonce        uint64 // tells equal registries apart
 	Paused       bool   // no registrations
 	NextProposal uint32
-	Owed         uint64 // nano: verifier bonds and credits
 	Governance   Quorum
 	Params       Params
 	Measurements map[[32]byte]Measurement
@@ -34,8 +33,7 @@ type RootState struct {
 	Node         CodeID
 	Platform     CodeID // zero: no Platforms in this generation
 	Proposals    map[uint32]Proposal
-	Bonds        map[[32]byte]VerifierBond // by verifier key
-	Credits      map[attestation.Address]uint64
+	Nodes        map[attestation.Address]ListedNode
 }
 
 // Measurement is a listed measurement digest.
@@ -71,12 +69,14 @@ type Proposal struct {
 	Action        *cell.Cell
 }
 
-// VerifierBond is what a verifier loses for conflicting certificates.
-type VerifierBond struct {
-	Amount   uint64
-	Payout   attestation.Address
-	UnlockAt uint32 // 0: not unbonding
+// ListedNode is an entry of the list by which clients find nodes. It is a hint:
+// the node's own state decides whether it is registered.
+type ListedNode struct {
+	Expires uint32 // later anybody may remove the entry
 }
+
+// MaxNodes is how many nodes a registry lists.
+const MaxNodes = 16384
 
 // NewRoot returns the state to start a registry from, with empty lists and this
 // package's contracts.
@@ -86,7 +86,7 @@ func NewRoot(governance Quorum, params Params) *RootState {
 		Measurements: map[[32]byte]Measurement{}, Models: map[[32]byte]Model{},
 		Floors: map[[6]byte]TDXFloor{}, CAKeys: map[[32]byte]CAKey{},
 		Node: NodeCodeID(), Proposals: map[uint32]Proposal{},
-		Bonds: map[[32]byte]VerifierBond{}, Credits: map[attestation.Address]uint64{},
+		Nodes: map[attestation.Address]ListedNode{},
 	}
 }
 
@@ -102,6 +102,14 @@ func (s *RootState) Check() error {
 	}
 	if err := s.Governance.Check(); err != nil {
 		return err
+	}
+	for a := range s.Nodes {
+		if a.Workchain != Workchain {
+			return attestation.BadInput("registry lists node %v outside workchain %d", a, Workchain)
+		}
+	}
+	if len(s.Nodes) > MaxNodes {
+		return attestation.BadInput("registry lists %d nodes, at most %d", len(s.Nodes), MaxNodes)
 	}
 	if s.Node == (CodeID{}) {
 		return attestation.BadInput("registry without node code")
@@ -122,7 +130,7 @@ func (s *RootState) Cell() (*cell.Cell, error) {
 		return nil, err
 	}
 	return build().
-		MustStoreUInt(s.Nonce, 64).MustStoreBoolBit(s.Paused).MustStoreUInt(uint64(s.NextProposal), 32).MustStoreUInt(s.Owed, 64).
+		MustStoreUInt(s.Nonce, 64).MustStoreBoolBit(s.Paused).MustStoreUInt(uint64(s.NextProposal), 32).
 		MustStoreRef(s.Governance.Cell()).MustStoreRef(s.Params.Cell()).MustStoreRef(lists).MustStoreRef(s.moreCell()).EndCell(), nil
 }
 
@@ -185,17 +193,13 @@ func (s *RootState) moreCell() *cell.Cell {
 		proposals[k] = build().MustStoreRef(build().MustStoreUInt(uint64(p.ExecuteAfter), 32).
 			MustStoreUInt(uint64(p.ExecuteBefore), 32).MustStoreRef(p.Action).EndCell()).EndCell()
 	}
-	bonds := map[[32]byte]*cell.Cell{}
-	for k, v := range s.Bonds {
-		bonds[k] = storeAddr(build().MustStoreUInt(v.Amount, 64), v.Payout).MustStoreUInt(uint64(v.UnlockAt), 32).EndCell()
-	}
 	storeDict(b, makeDict(32, proposals, func(k uint32) *big.Int { return new(big.Int).SetUint64(uint64(k)) }))
-	storeDict(b, makeDict(256, bonds, hashKey))
-	credits := map[attestation.Address]*cell.Cell{}
-	for k, v := range s.Credits {
-		credits[k] = build().MustStoreUInt(v, 64).EndCell()
+	nodes := map[[32]byte]*cell.Cell{}
+	for k, v := range s.Nodes {
+		nodes[k.Hash] = build().MustStoreUInt(uint64(v.Expires), 32).EndCell()
 	}
-	return storeDict(b, makeDict(267, credits, addressKey)).EndCell()
+	list := storeDict(build().MustStoreUInt(uint64(len(nodes)), 32), makeDict(256, nodes, hashKey)).EndCell()
+	return b.MustStoreRef(list).EndCell()
 }
 
 // RootAddress returns the address of the registry that starts from s, and the
@@ -216,7 +220,7 @@ func RootAddress(s *RootState) (attestation.Address, *cell.Cell, error) {
 func ParseRoot(data *cell.Cell) (*RootState, error) {
 	r := read(data, "root state")
 	s := NewRoot(Quorum{}, Params{})
-	s.Nonce, s.Paused, s.NextProposal, s.Owed = r.u64(), r.bool(), r.u32(), r.u64()
+	s.Nonce, s.Paused, s.NextProposal = r.u64(), r.bool(), r.u32()
 	governance, params, lists, more := r.ref(), r.ref(), r.ref(), r.ref()
 	r.end()
 	if r.err != nil {
@@ -300,10 +304,17 @@ func (s *RootState) parseMore(c *cell.Cell) error {
 			v.fail(p.err)
 		}
 	})
-	r.dict(256, func(k, v *reader) {
-		s.Bonds[k.b32()] = VerifierBond{Amount: v.u64(), Payout: v.addr(), UnlockAt: v.u32()}
-	})
-	r.dict(267, func(k, v *reader) { s.Credits[k.addr()] = v.u64() })
+	nodes := read(r.ref(), "list of nodes")
 	r.end()
-	return r.err
+	if r.err != nil {
+		return r.err
+	}
+	count := nodes.u32()
+	nodes.dict(256, func(k, v *reader) {
+		s.Nodes[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = ListedNode{Expires: v.u32()}
+	})
+	if nodes.end(); nodes.err == nil && int(count) != len(s.Nodes) {
+		nodes.fail(errors.New("its length is not what it says"))
+	}
+	return nodes.err
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -95,6 +96,7 @@ func RootOf(acc *chain.Account) (*Root, error) {
 		r.Models = append(r.Models, d)
 	}
 	byBytes := func(a, b [32]byte) int { return slices.Compare(a[:], b[:]) }
+	r.Nodes = slices.SortedFunc(maps.Keys(s.Nodes), func(a, b attestation.Address) int { return byBytes(a.Hash, b.Hash) })
 	slices.SortFunc(r.Measurements, byBytes)
 	slices.SortFunc(r.Models, byBytes)
 	return r, nil
