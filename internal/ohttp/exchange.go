@@ -34,6 +34,16 @@ var ErrAuthentication = errors.New("chunk is not authentic")
 // final chunk. It wraps io.ErrUnexpectedEOF.
 var ErrTruncated = fmt.Errorf("message stops before its final chunk: %w", io.ErrUnexpectedEOF)
 
+// FinalError is the [ErrAuthentication] of a final chunk. Such a chunk has no
+// length of its own: it may have been changed, or cut short. Who knows what
+// sizes it can have can tell.
+type FinalError struct{ Size int } // bytes of plaintext that it would hold
+
+func (e *FinalError) Error() string { return ErrAuthentication.Error() + ", or its end is missing" }
+
+// Unwrap returns [ErrAuthentication].
+func (e *FinalError) Unwrap() error { return ErrAuthentication }
+
 const (
 	tagSize   = 16
 	nonceSize = 12 // Nn

@@ -132,7 +132,7 @@ func (r *Reader) last() ([]byte, error) {
 	}
 	chunk, err := r.op.open(final, sealed)
 	if err != nil {
-		return nil, fmt.Errorf("%w, or its end is missing", ErrAuthentication)
+		return nil, &FinalError{Size: len(sealed) - tagSize}
 	}
 	r.r, r.done = r.w, true
 	return chunk, nil

@@ -308,9 +308,12 @@ func (a *answer) Close() error {
 
 // answerError puts an error into its family.
 func answerError(err error) error {
+	var final *ohttp.FinalError
 	switch {
 	case err == nil || err == io.EOF:
 		return err
+	case errors.As(err, &final) && !isBucket(final.Size):
+		return attestation.Unknown("the sealed answer was not received to its end: %w", ohttp.ErrTruncated)
 	case errors.Is(err, ohttp.ErrAuthentication), errors.Is(err, ohttp.ErrMalformed):
 		return attestation.False("the sealed answer was changed on the way: %w", err)
 	case errors.Is(err, errFrame), errors.Is(err, bhttp.ErrInvalid), errors.Is(err, bhttp.ErrTooLarge):

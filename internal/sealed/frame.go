@@ -36,6 +36,11 @@ func bucket(n int) int {
 	return size
 }
 
+// isBucket reports whether frames have that size.
+func isBucket(size int) bool {
+	return size >= MinFrame && size <= MaxFrame && size&(size-1) == 0
+}
+
 // pad turns b, whose first two bytes are free and the rest data, into a frame.
 // Its capacity must be [MaxFrame].
 func pad(b []byte) []byte {
@@ -50,7 +55,7 @@ func pad(b []byte) []byte {
 // a peer may hide more than it must. Only the last frame may be without data.
 func unpad(frame []byte, last bool) ([]byte, error) {
 	size := len(frame)
-	if size < MinFrame || size > MaxFrame || size&(size-1) != 0 {
+	if !isBucket(size) {
 		return nil, fmt.Errorf("%w: %d bytes", errFrame, size)
 	}
 	n := int(binary.BigEndian.Uint16(frame))
