@@ -113,13 +113,21 @@ func (w *Wallet) Transfer(seqno uint32, validUntil time.Time, deploy bool, msgs 
 	if len(msgs) == 0 || len(msgs) > MaxWalletMessages {
 		return nil, attestation.BadInput("wallet transfer: %d messages, want 1 to %d", len(msgs), MaxWalletMessages)
 	}
-	// out_list$_ prev:^OutList action:(action_send_msg#0ec3c86d mode out_msg)
-	list := cell.BeginCell().EndCell()
+	var cells []*cell.Cell
 	for _, m := range msgs {
 		c, err := m.cell()
 		if err != nil {
 			return nil, err
 		}
+		cells = append(cells, c)
+	}
+	return w.transfer(seqno, validUntil, deploy, cells)
+}
+
+func (w *Wallet) transfer(seqno uint32, validUntil time.Time, deploy bool, msgs []*cell.Cell) (*cell.Cell, error) {
+	// out_list$_ prev:^OutList action:(action_send_msg#0ec3c86d mode out_msg)
+	list := cell.BeginCell().EndCell()
+	for _, c := range msgs {
 		list = cell.BeginCell().MustStoreRef(list).MustStoreUInt(0x0ec3c86d, 32).MustStoreUInt(sendMode, 8).MustStoreRef(c).EndCell()
 	}
 	until := validUntil.Unix()

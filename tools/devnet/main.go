@@ -57,13 +57,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprint(fs.Output(), "\nExample:\n  devnet --dir ./chain --out ton-global.json --faucet-seed faucet.seed\n")
 	}
 	var (
-		o         devnet.Options
-		out       = fs.String("out", "", "write the global config to this `file` instead of standard output")
-		seedOut   = fs.String("faucet-seed", "", "write the secret of the faucet's V5R1 wallet, 64 hex digits, to this `file` (mode 0600)")
-		accounts  = map[attestation.Address]uint64{}
-		globalID  = fs.Int("chain-id", devnet.DefaultGlobalID, "chain id of a new chain")
-		verbose   = fs.Bool("v", false, "log what liteservers do")
-		manual = fs.Bool("manual", false, "make no block but the first ones; for looking at a stored chain")
+		o        devnet.Options
+		out      = fs.String("out", "", "write the global config to this `file` instead of standard output")
+		seedOut  = fs.String("faucet-seed", "", "write the secret of the faucet's V5R1 wallet, 64 hex digits, to this `file` (mode 0600)")
+		accounts = map[attestation.Address]uint64{}
+		globalID = fs.Int("chain-id", devnet.DefaultGlobalID, "chain id of a new chain")
+		verbose  = fs.Bool("v", false, "log what liteservers do")
+		manual   = fs.Bool("manual", false, "make no block but the first ones; for looking at a stored chain")
 	)
 	fs.StringVar(&o.Dir, "dir", "", "keep the chain in this `directory`; default: in memory")
 	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of the first liteserver; IPv4")

@@ -1,0 +1,213 @@
+package chain
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Intent is a payment that a [Writer] began: what it signed, and how it ended.
+// A journal stores it; nothing in it is secret.
+type Intent struct {
+	ID        string   `json:"id"`
+	Wallet    string   `json:"wallet"`     // address
+	Seqno     uint32   `json:"seqno"`      // of the wallet, the same in all messages
+	LT        uint64   `json:"lt"`         // of the wallet's last transaction before
+	Block     uint32   `json:"block"`      // masterchain block that showed both
+	Messages  [][]byte `json:"messages"`   // the external messages signed so far (BoC), newest last
+	Orders    [][]byte `json:"orders"`     // the internal messages asked for (BoC)
+	ExpiresAt int64    `json:"expires_at"` // Unix time at which the newest message is void
+
+	Done bool   `json:"done"`           // nothing more will happen
+	Sent *Sent  `json:"sent,omitempty"` // done and good
+	Fail string `json:"fail,omitempty"` // done and not sent: why
+}
+
+// Sent is a payment that is part of the chain.
+type Sent struct {
+	Seqno uint32   `json:"seqno"`   // of the wallet
+	LT    uint64   `json:"lt"`      // of the wallet's transaction
+	Hash  [32]byte `json:"hash"`    // of the wallet's transaction
+	InMsg [32]byte `json:"in_hash"` // of the external message
+	Block BlockID  `json:"block"`   // a masterchain block that shows it
+}
+
+// Journal keeps intents. A Writer saves before it acts and reads before it
+// repeats, so the journal decides whether a payment can be made twice:
+//
+//   - Save must be durable when it returns, and must replace an intent with the
+//     same id. When it fails the writer does not go on.
+//   - Load returns what was saved last for an id, nil when nothing was.
+//   - Pending returns the intent that is not done, nil when all are. The writer
+//     has at most one.
+//
+// One writer uses a journal at a time; calls do not overlap.
+type Journal interface {
+	Load(id string) (*Intent, error)
+	Pending() (*Intent, error)
+	Save(*Intent) error
+}
+
+// MemoryJournal is a Journal that ends with the process: payments are safe
+// against lost answers, not against a crash. The zero value is ready.
+type MemoryJournal struct {
+	mu      sync.Mutex
+	intents map[string][]byte
+	pending string
+}
+
+// Load implements [Journal].
+func (j *MemoryJournal) Load(id string) (*Intent, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	b, ok := j.intents[id]
+	if !ok {
+		return nil, nil
+	}
+	return decodeIntent(b)
+}
+
+// Pending implements [Journal].
+func (j *MemoryJournal) Pending() (*Intent, error) {
+	j.mu.Lock()
+	id := j.pending
+	j.mu.Unlock()
+	if id == "" {
+		return nil, nil
+	}
+	return j.Load(id)
+}
+
+// Save implements [Journal].
+func (j *MemoryJournal) Save(in *Intent) error {
+	b, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.intents == nil {
+		j.intents = map[string][]byte{}
+	}
+	j.intents[in.ID] = b
+	switch {
+	case !in.Done:
+		j.pending = in.ID
+	case j.pending == in.ID:
+		j.pending = ""
+	}
+	return nil
+}
+
+func decodeIntent(b []byte) (*Intent, error) {
+	var in Intent
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	return &in, nil
+}
+
+// DirJournal is a Journal in a directory: one small file for each payment, named
+// by the hash of its id, and "pending", which names the one that is not done.
+// Files are written beside and renamed, and flushed to disk.
+type DirJournal struct{ dir string }
+
+// OpenDirJournal makes the directory when it is missing.
+func OpenDirJournal(dir string) (*DirJournal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return &DirJournal{dir}, nil
+}
+
+func (j *DirJournal) path(id string) string {
+	h := sha256.Sum256([]byte(id))
+	return filepath.Join(j.dir, hex.EncodeToString(h[:])+".json")
+}
+
+// Load implements [Journal].
+func (j *DirJournal) Load(id string) (*Intent, error) {
+	b, err := os.ReadFile(j.path(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	in, err := decodeIntent(b)
+	if err == nil && in.ID != id {
+		err = fmt.Errorf("journal: file of %q holds %q", id, in.ID)
+	}
+	return in, err
+}
+
+// Pending implements [Journal].
+func (j *DirJournal) Pending() (*Intent, error) {
+	id, err := os.ReadFile(filepath.Join(j.dir, "pending"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	in, err := j.Load(string(id))
+	if err != nil || in == nil || in.Done {
+		// named before it was written, or done before the name was removed:
+		// either way nothing was sent that is not recorded as done
+		return nil, err
+	}
+	return in, nil
+}
+
+// Save implements [Journal].
+func (j *DirJournal) Save(in *Intent) error {
+	b, err := json.MarshalIndent(in, "", " ")
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(j.dir, "pending")
+	if !in.Done {
+		if err := replaceFile(name, []byte(in.ID)); err != nil {
+			return err
+		}
+	}
+	if err := replaceFile(j.path(in.ID), b); err != nil {
+		return err
+	}
+	if in.Done {
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceFile writes a file durably; a crash leaves the old or the new content.
+func replaceFile(path string, data []byte) error {
+	tmp := path + "." + rand.Text()[:8] + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
