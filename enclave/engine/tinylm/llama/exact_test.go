@@ -18,7 +18,7 @@ import (
 // result IEEE 754 or the bit pattern fixes.
 var exactMath = map[string]bool{
 	"Float32bits": true, "Float32frombits": true, "Float64bits": true, "Float64frombits": true,
-	"Sqrt": true, "Floor": true, "Inf": true, "MaxInt64": true,
+	"Sqrt": true, "Floor": true, "Inf": true, "MaxInt32": true, "MaxInt64": true,
 }
 
 // inexact returns the places of the given files where a compiler may fuse a

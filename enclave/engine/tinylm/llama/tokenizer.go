@@ -2,6 +2,7 @@ package llama
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -153,18 +154,36 @@ func (t *Tokenizer) Encode(ids []int, text string) []int {
 // merge joins neighbours, the lowest rank first and the leftmost of equals,
 // until no two can be joined. It works in place.
 func (t *Tokenizer) merge(word []int32) []int32 {
-	for len(word) > 1 {
-		best, at := merging{rank: -1}, 0
-		for i := range len(word) - 1 {
-			if m, ok := t.merges[[2]int32{word[i], word[i+1]}]; ok && (best.rank < 0 || m.rank < best.rank) {
-				best, at = m, i
+	const none = math.MaxInt32
+	ranks := make([]int32, len(word)) // ranks[i]: of word[i] with its right neighbour
+	rank := func(i int) {
+		ranks[i] = none
+		if i+1 < len(word) {
+			if m, ok := t.merges[[2]int32{word[i], word[i+1]}]; ok {
+				ranks[i] = m.rank
 			}
 		}
-		if best.rank < 0 {
+	}
+	for i := range word {
+		rank(i)
+	}
+	for len(word) > 1 {
+		at := 0
+		for i, r := range ranks {
+			if r < ranks[at] {
+				at = i
+			}
+		}
+		if ranks[at] == none {
 			break
 		}
-		word[at] = best.id
+		word[at] = t.merges[[2]int32{word[at], word[at+1]}].id
 		word = slices.Delete(word, at+1, at+2)
+		ranks = slices.Delete(ranks, at+1, at+2)
+		rank(at)
+		if at > 0 {
+			rank(at - 1)
+		}
 	}
 	return word
 }
