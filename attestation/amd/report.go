@@ -196,6 +196,16 @@ func ParseReport(b []byte) (*Report, error) {
 	return r, nil
 }
 
+// IsReport reports whether b starts like a report: a known version and signature
+// algorithm. It is a guess at the kind of a file, not a check.
+func IsReport(b []byte) bool {
+	if len(b) < ReportSize {
+		return false
+	}
+	v := binary.LittleEndian.Uint32(b[offVersion:])
+	return v >= 2 && v <= 5 && binary.LittleEndian.Uint32(b[offAlgorithm:]) == algorithmP384
+}
+
 func allZero(b []byte) bool {
 	var v byte
 	for _, x := range b {

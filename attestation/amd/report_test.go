@@ -207,6 +207,14 @@ func TestEndorsementForms(t *testing.T) {
 	if a, b := endorsements(t, chip.Leaf.Raw, list).Digest(), endorsements(t, list, chip.Leaf.Raw).Digest(); a == b || a == ([32]byte{}) {
 		t.Error("digest does not tell documents apart")
 	}
+	many := make([][]byte, amd.MaxParts+1)
+	for i := range many {
+		many[i] = bytes.Clone(chip.Leaf.Raw) // told apart by the signature
+		binary.BigEndian.PutUint16(many[i][len(many[i])-2:], uint16(i))
+	}
+	if e := endorsements(t, append(many[:amd.MaxParts:amd.MaxParts], many[0])...); e.Len() != amd.MaxParts {
+		t.Errorf("%d parts", e.Len())
+	}
 	for name, docs := range map[string][][]byte{
 		"text":                {[]byte("hello")},
 		"empty":               {{}},
@@ -214,8 +222,7 @@ func TestEndorsementForms(t *testing.T) {
 		"PEM of a key":        {[]byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")},
 		"trailing byte":       {append(bytes.Clone(chip.Leaf.Raw), 0)},
 		"too long":            {make([]byte, amd.MaxDocument+1)},
-		"too many":            make([][]byte, amd.MaxDocuments+1),
-		"too many parts":      {[]byte(strings.Repeat(pemOf("CERTIFICATE", v.ARK.Raw), amd.MaxParts+1))},
+		"too many parts":      many,
 	} {
 		if e, err := amd.ParseEndorsements(docs...); e != nil || fault.FamilyOf(err) != fault.FamilyInput {
 			t.Errorf("%s: %v", name, err)
@@ -234,6 +241,9 @@ func TestCertTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts := append(chip.Documents(), []byte("extra platform info"))
+	if !amd.IsReport(report) || amd.IsReport(report[1:]) || amd.IsReport(make([]byte, amd.ReportSize)) {
+		t.Error("IsReport")
+	}
 	table := make([]byte, 24*(len(parts)+1))
 	for i, p := range parts {
 		table[24*i] = byte(i + 1)

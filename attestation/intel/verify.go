@@ -48,7 +48,10 @@ type Facts struct {
 	Advisories    []string  // of all levels that matched, in order, repeated as Intel lists them
 	Evaluation    int       // the lower evaluation data number of TCB info and QE identity
 
-	Issued    time.Time // when the oldest endorsement was issued
+	// Issued is when the oldest of TCB info, QE identity and PCK revocation list
+	// was issued. The root's revocation list does not count: Intel issues it
+	// once a year, and its own next update bounds it.
+	Issued    time.Time
 	NotBefore time.Time // start of the validity of all documents together
 	NotAfter  time.Time // its end
 }
@@ -362,7 +365,7 @@ func (v *Verifier) collateral(q *Quote, p *platform, e *Endorsements, at time.Ti
 		return nil, err
 	}
 	c.tcb, c.qe = tcb.tcb, qe.qe
-	c.issued = earliest(c.tcb.issued, c.qe.issued, c.rootCRL.valid.from, c.pckCRL.valid.from)
+	c.issued = earliest(c.tcb.issued, c.qe.issued, c.pckCRL.valid.from)
 	for _, w := range [...]window{c.rootCRL.valid, c.pckCRL.valid, tcb.window(), qe.window(), tcbSigner.valid, qeSigner.valid} {
 		c.valid = c.valid.and(w)
 	}
