@@ -41,6 +41,7 @@ type Subject struct {
 	Claims     *Claims     // that the evidence was made for
 	Nonce      *[32]byte   // the caller's live nonce
 	Registered *Registered // what the chain says
+	EventLog   []byte      // what the machine's firmware and loader say that they measured
 }
 
 // Appraise judges facts. It is pure, and lists every rule with its outcome.
@@ -51,6 +52,8 @@ func (p *Policy) Appraise(f *Facts, s Subject) *Verdict {
 	a.registration()
 	a.age()
 	a.intel()
+	a.amd()
+	a.eventLog()
 	a.measurement()
 	a.claims()
 	a.v.Accepted = !slices.ContainsFunc(a.v.Checks, func(c Check) bool { return c.Outcome != Pass })
@@ -179,6 +182,10 @@ func (a *appraisal) age() {
 		a.check(age >= 0, fault.FamilyFalse, "evidence.not_future", "the evidence is not from the future", "not after "+stamp(a.s.At), stamp(t))
 	} else {
 		a.skip("age of the evidence: nothing says when it was made")
+	}
+	if a.f.Issued.IsZero() {
+		a.skip("age of the vendor's documents: it renews none of them every month; each is within its own validity")
+		return
 	}
 	age := a.s.At.Sub(a.f.Issued)
 	a.rule(age <= a.p.endorseAge, "endorsements.max_age", "the vendor's documents are young enough",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 
+	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/intel"
 )
 
@@ -22,19 +23,20 @@ const MaxEndorsementSize = 4 << 20
 // verification cheap.
 type Endorsements struct {
 	intel intel.Endorsements
-	files int
+	amd   amd.Endorsements
 }
 
 // NewEndorsements returns an empty set.
 func NewEndorsements() *Endorsements { return new(Endorsements) }
 
 // Len returns the number of documents in the set.
-func (e *Endorsements) Len() int { return e.intel.Len() }
+func (e *Endorsements) Len() int { return e.intel.Len() + e.amd.Len() }
 
 // AddFile adds the documents of one file. The content decides what it is; name
 // only appears in errors. Known forms (docs/spec/endorsements.md):
 //
-//   - certificates and revocation lists, PEM (several in one file) or DER
+//   - certificates and revocation lists of Intel and AMD, PEM (several in one
+//     file) or DER
 //   - collateral JSON of the dcap-qvl form
 //   - answers of Intel's provisioning service with a TCB info or QE identity
 //
@@ -50,7 +52,6 @@ func (e *Endorsements) AddFile(name string, data []byte) error {
 	if !known {
 		return BadInput("endorsement %s: not a form that is known here (certificates, revocation lists, collateral)", name)
 	}
-	e.files++
 	return nil
 }
 
@@ -108,7 +109,13 @@ func (e *Endorsements) addPEM(data []byte) (bool, error) {
 // addDER adds a certificate or a revocation list.
 func (e *Endorsements) addDER(der []byte) error {
 	if c, err := x509.ParseCertificate(der); err == nil {
+		if amd.IsCertificate(c) {
+			return e.amd.AddCertificate(c)
+		}
 		return e.intel.AddCertificate(c)
+	}
+	if l, ok := amd.ParseCRL(der); ok {
+		return e.amd.AddCRL(l)
 	}
 	return e.intel.AddCRL(der)
 }

@@ -3,6 +3,7 @@ package attestation
 import (
 	"time"
 
+	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/intel"
 )
 
@@ -11,6 +12,7 @@ import (
 type Facts struct {
 	Kind  string       // one of the Kind constants
 	Intel *intel.Facts // of kinds tdx and sgx
+	AMD   *amd.Facts   // of kind snp
 
 	// Simulated says that the chains end in a root that the policy names as
 	// simulated: the evidence proves nothing about real hardware.
@@ -18,11 +20,16 @@ type Facts struct {
 	Root      [32]byte  // SHA-256 of the root certificate
 	NotBefore time.Time // start of the validity of all endorsements in use together
 	NotAfter  time.Time // its end
-	Issued    time.Time // when the oldest endorsement in use was issued
+	// Issued is when the oldest endorsement in use that the vendor renews every
+	// month was issued; zero when it renews none, as AMD.
+	Issued time.Time
 }
 
 // ReportData returns the 64 bytes that the workload chose.
 func (f *Facts) ReportData() [64]byte {
+	if f.AMD != nil {
+		return f.AMD.Report.ReportData
+	}
 	return f.Intel.ReportData()
 }
 
@@ -32,11 +39,22 @@ func (f *Facts) Measurement() ([32]byte, bool) {
 	if f.Intel != nil && f.Intel.TD != nil {
 		return measurementOf(f.Intel.TD), true
 	}
+	if f.AMD != nil {
+		return MeasurementSNP(f.AMD.Report.Measurement), true
+	}
 	return [32]byte{}, false
 }
 
-// PlatformID returns the id of the machine; see [PlatformID].
+// PlatformID returns the id of the machine; see [PlatformID]. It is zero when
+// nothing in the evidence identifies the machine, which [Policy.Appraise]
+// refuses for claims.
 func (f *Facts) PlatformID() [32]byte {
+	if f.AMD != nil {
+		if !f.AMD.HasHardwareID {
+			return [32]byte{}
+		}
+		return PlatformID(KindSNP, f.AMD.HardwareID[:])
+	}
 	return PlatformID(KindTDX, f.Intel.Platform.PPID[:])
 }
 
@@ -49,6 +67,9 @@ func DetectKind(data []byte) string {
 			return KindTDX
 		}
 		return KindSGX
+	}
+	if amd.IsReport(data) {
+		return KindSNP
 	}
 	return ""
 }
@@ -74,7 +95,9 @@ func (v *Verifier) VerifyEvidence(kind string, data []byte, e *Endorsements, at 
 	switch kind {
 	case KindTDX, KindSGX:
 		return v.verifyIntel(kind, data, e, at)
-	case KindSNP, KindNVIDIA, KindTPM:
+	case KindSNP:
+		return v.verifyAMD(data, e, at)
+	case KindNVIDIA, KindTPM:
 		return nil, Unknown("evidence of kind %q can't be verified by this version", kind)
 	}
 	return nil, BadInput("unknown kind of evidence %q", kind)
@@ -96,4 +119,30 @@ func (v *Verifier) verifyIntel(kind string, data []byte, e *Endorsements, at tim
 		Kind: kind, Intel: f, Simulated: f.Root != intel.RootFingerprint(), Root: f.Root,
 		NotBefore: f.NotBefore, NotAfter: f.NotAfter, Issued: f.Issued,
 	}, nil
+}
+
+// verifyAMD verifies a report, which the certificate table of the host may
+// follow ("extended report").
+func (v *Verifier) verifyAMD(data []byte, e *Endorsements, at time.Time) (*Facts, error) {
+	set := &e.amd
+	if len(data) > amd.ReportSize {
+		docs, err := amd.ParseCertTable(data[amd.ReportSize:])
+		if err != nil {
+			return nil, err
+		}
+		if len(docs) > 0 {
+			set = set.Clone()
+		}
+		for _, d := range docs {
+			if err := set.Add(d); err != nil {
+				return nil, err
+			}
+		}
+		data = data[:amd.ReportSize]
+	}
+	f, err := v.amd.Verify(data, set, at)
+	if err != nil {
+		return nil, err
+	}
+	return &Facts{Kind: KindSNP, AMD: f, Simulated: f.Simulated, Root: f.Root, NotBefore: f.NotBefore, NotAfter: f.NotAfter}, nil
 }

@@ -39,6 +39,7 @@ type Policy struct {
 	xfamRequired uint64
 	mrenclave    [][]byte
 	mrsigner     [][]byte
+	snp          snpPolicy
 }
 
 // Source says where a list of digests comes from: the policy itself, or a
@@ -94,6 +95,8 @@ type policyFile struct {
 		MRSIGNER    []string `toml:"mrsigner"`
 		UnsafeDebug bool     `toml:"unsafe_debug"`
 	} `toml:"sgx"`
+
+	SNP snpSection `toml:"snp"`
 }
 
 // ParsePolicy reads a policy in TOML (docs/spec/policy.md). It is strict:
@@ -167,6 +170,7 @@ func (p *Policy) build() error {
 	add(p.buildTimes())
 	add(p.buildTCB())
 	add(p.buildTDX())
+	add(p.buildSNP())
 	p.mrenclave, err = digests("sgx.mrenclave", f.SGX.MRENCLAVE, 32)
 	add(err)
 	p.mrsigner, err = digests("sgx.mrsigner", f.SGX.MRSIGNER, 32)
@@ -202,7 +206,7 @@ func (p *Policy) buildTCB() error {
 	var errs []error
 	known := []intel.Status{intel.UpToDate, intel.SWHardeningNeeded, intel.ConfigurationNeeded, intel.ConfigurationAndSWHardeningNeeded,
 		intel.OutOfDate, intel.OutOfDateConfigurationNeeded, intel.TDRelaunchAdvised, intel.TDRelaunchAdvisedConfigurationNeeded}
-	if len(p.f.TCB.Status) == 0 {
+	if len(p.f.TCB.Status) == 0 && slices.ContainsFunc(p.f.Accept, func(k string) bool { return k != KindSNP }) {
 		errs = append(errs, errors.New("tcb.status: names no status, so nothing can be accepted"))
 	}
 	for _, s := range p.f.TCB.Status {

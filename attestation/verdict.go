@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/intel"
 )
 
 // VerdictMediaType is the media type of a [Verdict] as JSON.
@@ -48,10 +49,34 @@ type Verdict struct {
 	NotChecked []string      `json:"not_checked"` // what nobody looked at, one sentence each
 }
 
-// VerdictFacts are the facts of a verdict; the part of one vendor is set. Byte
-// strings are hexadecimal.
+// VerdictFacts are the facts of a verdict: what evidence of all kinds has, and
+// the part of one vendor. Byte strings are hexadecimal, in the order of the
+// evidence.
 type VerdictFacts struct {
+	Root        string `json:"root"`                  // "sha256:" and the fingerprint of the root certificate
+	NotBefore   string `json:"not_before"`            // RFC 3339, of all endorsements together
+	NotAfter    string `json:"not_after"`             // RFC 3339
+	Platform    string `json:"platform,omitempty"`    // the id of the machine
+	Measurement string `json:"measurement,omitempty"` // the digest that registries list
+	Debug       bool   `json:"debug"`                 // the host can look into it
+	ReportData  string `json:"report_data"`
+
+	// Components are what the event log names, when it replays to the registers
+	// of the evidence.
+	Components []ComponentVerdict `json:"components,omitempty"`
+
 	*IntelVerdict
+	*AMDVerdict
+}
+
+// ComponentVerdict is one measured component. Digest and order are authentic;
+// role and type are what the log says.
+type ComponentVerdict struct {
+	Register int    `json:"register"` // RTMR
+	Role     string `json:"role"`
+	Type     string `json:"type"`
+	Digest   string `json:"digest"`
+	Text     string `json:"text,omitempty"` // only what the digest covers
 }
 
 // IntelVerdict are the facts of an Intel quote.
@@ -68,17 +93,12 @@ type IntelVerdict struct {
 	BodyType         int      `json:"body_type"`
 	OpenEnclave      bool     `json:"open_enclave,omitempty"`
 	TrailingBytes    int      `json:"trailing_bytes"`
-	Root             string   `json:"root"` // "sha256:" and the fingerprint
 	PCKCA            string   `json:"pck_ca"`
 	FMSPC            string   `json:"fmspc"`
 	PPID             string   `json:"ppid"`
 	PCEID            string   `json:"pceid"`
 	PCESVN           int      `json:"pcesvn"`
 	CPUSVN           string   `json:"cpusvn"`
-	Debug            bool     `json:"debug"`
-	ReportData       string   `json:"report_data"`
-	NotBefore        string   `json:"not_before"` // RFC 3339, of all endorsements together
-	NotAfter         string   `json:"not_after"`
 
 	*TDVerdict
 	*EnclaveVerdict
@@ -86,7 +106,6 @@ type IntelVerdict struct {
 
 // TDVerdict are the facts of a TD.
 type TDVerdict struct {
-	Measurement    string `json:"measurement"` // the digest that registries list
 	MRTD           string `json:"mrtd"`
 	RTMR0          string `json:"rtmr0"`
 	RTMR1          string `json:"rtmr1"`
@@ -120,35 +139,46 @@ type EnclaveVerdict struct {
 }
 
 func (f *Facts) verdict() *VerdictFacts {
-	i := f.Intel
+	rd := f.ReportData()
+	v := &VerdictFacts{Root: fingerprint(f.Root), NotBefore: stamp(f.NotBefore), NotAfter: stamp(f.NotAfter), ReportData: hex.EncodeToString(rd[:])}
+	if m, ok := f.Measurement(); ok {
+		v.Measurement = hex.EncodeToString(m[:])
+	}
+	if id := f.PlatformID(); id != [32]byte{} {
+		v.Platform = hex.EncodeToString(id[:])
+	}
+	if f.AMD != nil {
+		v.Debug, v.AMDVerdict = f.AMD.Report.Policy.Debug(), amdVerdict(f.AMD)
+		return v
+	}
+	v.Debug, v.IntelVerdict = f.Intel.Debug(), intelVerdict(f.Intel)
+	return v
+}
+
+func intelVerdict(i *intel.Facts) *IntelVerdict {
 	v := &IntelVerdict{
 		TCBStatus: string(i.Status), PlatformStatus: string(i.PlatformStatus), ModuleStatus: string(i.ModuleStatus),
 		QEStatus: string(i.QEStatus), CurrentStatus: string(i.CurrentStatus),
 		Advisories: append([]string{}, i.Advisories...), EvaluationNumber: i.Evaluation,
 		QuoteVersion: int(i.QuoteVersion), BodyType: int(i.BodyType), OpenEnclave: i.OpenEnclave, TrailingBytes: i.Trailing,
-		Root: fingerprint(f.Root), PCKCA: i.Platform.CA, FMSPC: hex.EncodeToString(i.Platform.FMSPC[:]),
+		PCKCA: i.Platform.CA, FMSPC: hex.EncodeToString(i.Platform.FMSPC[:]),
 		PPID: hex.EncodeToString(i.Platform.PPID[:]), PCEID: hex.EncodeToString(i.Platform.PCEID[:]),
-		PCESVN: int(i.Platform.PCESVN), CPUSVN: hex.EncodeToString(i.Platform.CPUSVN[:]), Debug: i.Debug(),
-		NotBefore: f.NotBefore.UTC().Format(time.RFC3339), NotAfter: f.NotAfter.UTC().Format(time.RFC3339),
+		PCESVN: int(i.Platform.PCESVN), CPUSVN: hex.EncodeToString(i.Platform.CPUSVN[:]),
 	}
 	if !i.TCBDate.IsZero() {
 		v.TCBDate = i.TCBDate.UTC().Format(time.DateOnly)
 	}
-	rd := f.ReportData()
-	v.ReportData = hex.EncodeToString(rd[:])
 	if td := i.TD; td != nil {
-		m, _ := f.Measurement()
 		h := func(b [48]byte) string { return hex.EncodeToString(b[:]) }
 		v.TDVerdict = &TDVerdict{
-			Measurement: hex.EncodeToString(m[:]), MRTD: h(td.MRTD),
-			RTMR0: h(td.RTMR[0]), RTMR1: h(td.RTMR[1]), RTMR2: h(td.RTMR[2]), RTMR3: h(td.RTMR[3]),
+			MRTD: h(td.MRTD), RTMR0: h(td.RTMR[0]), RTMR1: h(td.RTMR[1]), RTMR2: h(td.RTMR[2]), RTMR3: h(td.RTMR[3]),
 			MRConfigID: h(td.MRConfigID), MROwner: h(td.MROwner), MROwnerConfig: h(td.MROwnerConfig),
 			MRSEAM: h(td.MRSEAM), MRSIGNERSEAM: h(td.MRSIGNERSEAM),
 			SEAMAttributes: hex.EncodeToString(td.SEAMAttributes[:]), TDAttributes: hex.EncodeToString(td.TDAttributes[:]),
 			XFAM: hex.EncodeToString(td.XFAM[:]), TEETCBSVN: hex.EncodeToString(td.TEETCBSVN[:]),
 			SeptVEDisable: td.SeptVEDisable(), Perfmon: td.Perfmon(), Migratable: td.Migratable(),
 		}
-		if i.BodyType >= 3 {
+		if i.BodyType >= intel.BodyTD15 {
 			v.TEETCBSVN2, v.MRServiceTD = hex.EncodeToString(td.TEETCBSVN2[:]), h(td.MRServiceTD)
 			v.Extended = hex.EncodeToString(td.Extended)
 		}
@@ -160,7 +190,7 @@ func (f *Facts) verdict() *VerdictFacts {
 			MiscSelect: fmt.Sprintf("%08x", e.MiscSelect),
 		}
 	}
-	return &VerdictFacts{v}
+	return v
 }
 
 func fingerprint(b [32]byte) string { return "sha256:" + hex.EncodeToString(b[:]) }
@@ -274,6 +304,7 @@ func (v *Verdict) clone() *Verdict {
 	out.NotChecked = append([]string{}, v.NotChecked...)
 	if v.Facts != nil {
 		f := *v.Facts
+		f.Components = append([]ComponentVerdict(nil), f.Components...)
 		if f.IntelVerdict != nil {
 			i := *f.IntelVerdict
 			i.Advisories = append([]string{}, i.Advisories...)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/intel"
 )
@@ -23,6 +24,7 @@ type Input struct {
 type Verifier struct {
 	policy *Policy
 	intel  *intel.Verifier
+	amd    *amd.Verifier
 }
 
 // NewVerifier returns a verifier for a policy. A nil policy is an [*InputError]:
@@ -31,7 +33,7 @@ func NewVerifier(p *Policy) (*Verifier, error) {
 	if p == nil || p.text == "" {
 		return nil, BadInput("no policy: a verifier accepts nothing without one")
 	}
-	return &Verifier{policy: p, intel: intel.NewVerifier(p.roots...)}, nil
+	return &Verifier{policy: p, intel: intel.NewVerifier(p.roots...), amd: amd.NewVerifier(amd.Options{SimulatedRoots: p.roots}, 0)}, nil
 }
 
 // Policy returns the verifier's policy.
@@ -77,7 +79,7 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 	if in.Registered != nil {
 		reg = in.Registered.clone()
 	}
-	verdict := v.policy.Appraise(facts, Subject{At: in.At, Claims: claims, Nonce: in.Nonce, Registered: reg})
+	verdict := v.policy.Appraise(facts, Subject{At: in.At, Claims: claims, Nonce: in.Nonce, Registered: reg, EventLog: in.Bundle.EventLog})
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 // what is not verified is never skipped.
 func checkOthers(b *Bundle, c *Claims) error {
 	for _, i := range b.Evidence {
-		if i.Kind != KindTDX {
+		if i.Kind != KindTDX && i.Kind != KindSNP {
 			return Unknown("evidence of kind %q in the bundle can't be verified by this version", i.Kind)
 		}
 	}
@@ -108,7 +110,11 @@ func (p *Policy) notAfter(f *Facts, c *Claims, r *Registered) time.Time {
 		since = r.BlockTime
 	}
 	end := f.NotAfter
-	for _, t := range []time.Time{since.Add(p.maxAge), f.Issued.Add(p.endorseAge), lastKey(c)} {
+	limits := []time.Time{since.Add(p.maxAge), lastKey(c)}
+	if !f.Issued.IsZero() {
+		limits = append(limits, f.Issued.Add(p.endorseAge))
+	}
+	for _, t := range limits {
 		if t.Before(end) {
 			end = t
 		}
