@@ -28,12 +28,17 @@ func (n *node) deploy(ctx context.Context, body *cell.Cell) error {
 	if err := tlb.LoadFromCell(&si, init.MustBeginParse()); err != nil {
 		return fmt.Errorf("initial state of the node: %w", err)
 	}
-	if _, _, err := n.writer.Deploy(ctx, "deploy-"+n.addr.String(), &si, nano(balance), body); err != nil {
+	// The first message brings the money that the contract keeps; the second
+	// one's rest comes back.
+	_, err = n.writer.Send(ctx, "deploy-"+n.addr.String(),
+		chain.Message{To: n.addr, Amount: nano(balance), StateInit: &si},
+		chain.Message{To: n.addr, Amount: nano(contracts.ValueSmall), Body: body})
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	_, err = n.awaitNode(ctx, func(*registry.Node) bool { return true })
+	_, err = n.awaitNode(ctx, func(r *registry.Node) bool { return r.Endpoint == n.Public })
 	return err
 }
 

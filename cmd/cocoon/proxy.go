@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/receipt"
+	"github.com/cocoon-go/cocoon/client"
+	"github.com/cocoon-go/cocoon/internal/command"
+)
+
+var proxyCommand = &command.Command{
+	Name: "proxy", Short: "serve the OpenAI API on this machine, through verified nodes",
+	Long: "Point any OpenAI client at it: OPENAI_BASE_URL=http://127.0.0.1:8421/v1. No byte of a\n" +
+		"request or an answer is added or edited. Receipts are kept.",
+	Example: "cocoon proxy --listen 127.0.0.1:8421",
+	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+		var s settings
+		s.register(fs)
+		listen := fs.String("listen", "127.0.0.1:8421", "`address` to listen on")
+		receipts := fs.String("receipts", "", "`directory` for receipts (default: receipts/ in the configuration directory)")
+		return func(ctx context.Context, env *command.Env) error {
+			if err := args(env, 0, "no arguments"); err != nil {
+				return err
+			}
+			return proxy(ctx, env, &s, *listen, *receipts)
+		}
+	},
+}
+
+func proxy(ctx context.Context, env *command.Env, s *settings, listen, receipts string) error {
+	keep, err := newKeeper(receipts)
+	if err != nil {
+		return err
+	}
+	sess, err := s.connect(ctx, env, func(c *client.Config) {
+		c.Keep = func(f *receipt.File, n *client.Node) error {
+			_, err := keep.keep("", f, n)
+			return err
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer sess.close()
+	ln, err := net.Listen("tcp", listen)
+	if err != nil {
+		return attestation.BadInput("%w", err)
+	}
+	if a, ok := ln.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		env.Logf("warning: %s is not a loopback address: everybody who reaches it can ask in your name, in the clear", a)
+	}
+	if len(sess.policy.SimulatedRoots()) > 0 {
+		env.Logf("the policy accepts simulated platforms, which protect nothing")
+	}
+	srv := &http.Server{Handler: sess.Proxy(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	url := fmt.Sprintf("http://%s/v1", ln.Addr())
+	if env.JSON {
+		if err := env.PrintJSON(map[string]string{"base_url": url}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(env.Stdout, "OPENAI_BASE_URL=%s\n", url)
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		srv.Close()
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
