@@ -38,9 +38,10 @@ type Config struct {
 	Endpoints map[attestation.Address]string
 	// Endorsements are used beside those that a node's relay serves.
 	Endorsements []EndorsementFile
-	// Keep, when set, is called with the receipt of every answer before its body
-	// ends with io.EOF. An error of it ends the body instead of io.EOF.
-	Keep func(*receipt.File) error
+	// Keep, when set, is called with the receipt of every answer, and the node
+	// that gave it, before the body ends with io.EOF. Its error ends the body
+	// instead of io.EOF. It is called concurrently for concurrent answers.
+	Keep func(*receipt.File, *Node) error
 	// HTTP reaches relays. Default: a transport that follows no redirect, uses
 	// no proxy from the environment, and limits every wait.
 	HTTP http.RoundTripper

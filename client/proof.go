@@ -20,10 +20,21 @@ import (
 // fault that the contract punishes.
 var ErrNotAnchored = errors.New("no anchor on the chain covers this receipt yet")
 
+// Source is what a proof needs beside the chain: keep it with the receipt, since
+// a node serves the bundle of its current epoch only.
+type Source struct {
+	Endpoint     string // URL of the node's relay, for the log's tiles
+	Bundle       []byte
+	Endorsements []EndorsementFile
+}
+
+// Source returns what to keep of a node for proofs.
+func (n *Node) Source() Source { return Source{n.endpoint, n.Bundle(), n.Endorsements()} }
+
 // Prove collects everything that shows a stranger, offline and in years, that
-// a receipt is genuine, logged and anchored. node is the node that answered, as
-// NodeOf returned it; its bundle goes into the proof.
-func (c *Client) Prove(ctx context.Context, node *Node, r *receipt.Receipt) (*receipt.Proof, error) {
+// a receipt is genuine, logged and anchored. Nothing of it is verified but the
+// inclusion: that is VerifyProof's work, for whoever receives it.
+func (c *Client) Prove(ctx context.Context, src Source, r *receipt.Receipt) (*receipt.Proof, error) {
 	acc, err := c.chain.Account(ctx, r.Head.Node)
 	if err != nil {
 		return nil, err
@@ -40,7 +51,7 @@ func (c *Client) Prove(ctx context.Context, node *Node, r *receipt.Receipt) (*re
 		return nil, err
 	}
 	tiles, err := translog.NewTileReader(rec.Anchor.Size, rec.Anchor.Root, func(ctx context.Context, path string) ([]byte, error) {
-		data, err := c.fetch(ctx, node.endpoint, "/log/"+path, 1<<14)
+		data, err := c.fetch(ctx, src.Endpoint, "/log/"+path, 1<<14)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
@@ -62,10 +73,10 @@ func (c *Client) Prove(ctx context.Context, node *Node, r *receipt.Receipt) (*re
 		Inclusion:     receipt.Inclusion{Index: r.Head.Index, Size: rec.Anchor.Size, Hashes: hashes},
 		Checkpoint:    *cp,
 		AccountProof:  acc.Proof,
-		Bundle:        node.Bundle(),
+		Bundle:        src.Bundle,
 		RegistryProof: root.Proof,
 	}
-	for _, f := range node.files {
+	for _, f := range src.Endorsements {
 		p.Endorsements = append(p.Endorsements, receipt.Endorsement{Name: f.Name, Bytes: f.Data})
 	}
 	if err := p.VerifyInclusion(); err != nil {

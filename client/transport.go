@@ -229,7 +229,7 @@ func (a *answer) finish() error {
 	}
 	f := &receipt.File{Receipt: r, RequestSalt: a.x.RequestSalt(), ResponseSalt: a.x.ResponseSalt(), HolderSeed: a.x.HolderSeed()}
 	if a.c.cfg.Keep != nil {
-		if err := a.c.cfg.Keep(f); err != nil {
+		if err := a.c.cfg.Keep(f, a.node); err != nil {
 			return fmt.Errorf("keeping the receipt: %w", err)
 		}
 	}

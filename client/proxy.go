@@ -1,0 +1,118 @@
+package client
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// Proxy returns a handler that gives any OpenAI client on this machine what
+// RoundTrip gives a Go program: point its base URL at the handler's /v1. It
+// edits no byte of a body. Errors that happen before the answer has begun are
+// in OpenAI's shape; an answer that turns out to be false or cut off after it
+// has begun ends in a broken connection, never in a clean end.
+//
+// It must listen on loopback: whoever reaches it speaks with the user's policy.
+// A request that a web page makes a browser send is refused.
+func (c *Client) Proxy() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/v1/") {
+			proxyError(w, http.StatusNotFound, "unknown_url", "this proxy serves /v1/ only")
+			return
+		}
+		if r.Header.Get("Origin") != "" || !localHost(r.Host) {
+			proxyError(w, http.StatusForbidden, "forbidden", "requests of web pages are refused")
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		out := r.Clone(r.Context())
+		out.RequestURI = ""
+		resp, err := c.RoundTrip(out)
+		if err != nil {
+			c.cfg.Log.Warn("request refused", "err", err)
+			proxyError(w, proxyStatus(err), "cocoon_"+familyName(err), err.Error())
+			return
+		}
+		defer resp.Body.Close()
+		for _, k := range []string{"Content-Type", "Retry-After"} {
+			if v := resp.Header.Get(k); v != "" {
+				w.Header().Set(k, v)
+			}
+		}
+		if NodeOf(resp).verified.Simulated() {
+			w.Header().Set("Cocoon-Simulated", "true")
+		}
+		w.Header().Set("Trailer", "Cocoon-Receipt")
+		w.WriteHeader(resp.StatusCode)
+		rc := http.NewResponseController(w)
+		buf := make([]byte, 16<<10)
+		for {
+			n, err := resp.Body.Read(buf)
+			if n > 0 {
+				if _, werr := w.Write(buf[:n]); werr != nil {
+					return
+				}
+				_ = rc.Flush()
+			}
+			if err == io.EOF {
+				w.Header().Set("Cocoon-Receipt", resp.Trailer.Get("Cocoon-Receipt"))
+				return
+			}
+			if err != nil {
+				c.cfg.Log.Warn("answer broken off", "err", err)
+				panic(http.ErrAbortHandler) // the only way to end a response that is not complete
+			}
+		}
+	})
+}
+
+// localHost says whether a Host header names this machine: what a page that
+// rebinds its own name to loopback can't send.
+func localHost(host string) bool {
+	name := host
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		name = host[:i]
+	}
+	name = strings.Trim(name, "[]")
+	return name == "localhost" || name == "::1" || strings.HasPrefix(name, "127.")
+}
+
+func proxyStatus(err error) int {
+	switch familyName(err) {
+	case "bad_input":
+		return http.StatusBadRequest
+	case "unknown":
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
+}
+
+func familyName(err error) string {
+	switch attestation.ExitCode(err) {
+	case 2:
+		return "false"
+	case 3:
+		return "unknown"
+	case 4:
+		return "refused"
+	case 5:
+		return "chain"
+	}
+	return "bad_input"
+}
+
+// proxyError answers in OpenAI's shape. Clients that retry 5xx by themselves
+// are told not to where trying again can't help.
+func proxyError(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	if status == http.StatusBadGateway {
+		w.Header().Set("X-Should-Retry", "false")
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{
+		"message": message, "type": "cocoon_error", "param": nil, "code": code,
+	}})
+}
