@@ -118,33 +118,41 @@ func (k *Keyring) open(ctx context.Context, now time.Time, body io.Reader) (*Inb
 	} else if err != nil {
 		return nil, err
 	}
-	req, err := bhttp.ReadRequest(frames, bhttp.Limits{Header: MaxHeader, Content: k.maxRequest})
-	if err != nil {
-		return nil, err
-	}
-	if in.ClaimsDigest, err = digits(req.Fields, FieldClaims); err != nil {
-		return nil, err
-	}
-	holder, err := digits(req.Fields, FieldHolder)
-	if err != nil {
-		return nil, err
-	}
-	in.Holder = holder[:]
 	salts, err := exportSalts(server.Export)
 	if err != nil {
 		return nil, err
 	}
 	in.RequestSalt, in.ResponseSalt = salts[0], salts[1]
+	if err := in.read(ctx, frames, k.maxRequest); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// read reads the head of the request.
+func (in *Inbound) read(ctx context.Context, r io.Reader, maxRequest int64) error {
+	req, err := bhttp.ReadRequest(r, bhttp.Limits{Header: MaxHeader, Content: maxRequest})
+	if err != nil {
+		return err
+	}
+	if in.ClaimsDigest, err = digits(req.Fields, FieldClaims); err != nil {
+		return err
+	}
+	holder, err := digits(req.Fields, FieldHolder)
+	if err != nil {
+		return err
+	}
+	in.Holder = holder[:]
 	req.Authority = ""
 	req.Fields = filter(req.Fields, func(name string) bool {
 		return name != FieldClaims && name != FieldHolder && RequestField(name)
 	})
 	if in.Request, err = req.HTTP(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	in.Request.Body = requestBody{in.Request.Body, in.Request.Trailer}
 	in.Request.Trailer = nil
-	return in, nil
+	return nil
 }
 
 // requestBody refuses a trailer, which could carry fields past the list.
