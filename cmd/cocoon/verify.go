@@ -129,12 +129,9 @@ func writeVerdict(w io.Writer, v *attestation.Verdict) {
 	for _, n := range v.NotChecked {
 		fmt.Fprintf(w, "NOT CHECKED  %s\n", n)
 	}
-	word := "REFUSED"
-	switch {
-	case v.Accepted:
-		word = "ACCEPTED"
-	case !v.Authentic:
-		word = "NOT PROVED"
+	word := map[int]string{0: "ACCEPTED", 2: "FALSE", 3: "COULD NOT FIND OUT", 5: "CHAIN DISAGREES"}[attestation.ExitCode(v.Err())]
+	if word == "" {
+		word = "REFUSED"
 	}
 	fmt.Fprintf(w, "%s  %s evidence, judged at %s\n", word, strings.ToUpper(v.Kind), v.At.UTC().Format(time.RFC3339))
 }
