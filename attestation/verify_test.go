@@ -23,7 +23,7 @@ func seeded(seed string) *rand.ChaCha8 {
 // world is a simulated platform with one enclave on it, registered on a chain;
 // tests change one field and verify.
 type world struct {
-	t          *testing.T
+	t          testing.TB
 	platform   *sim.Intel
 	claims     *attestation.Claims
 	td         sim.TD
@@ -33,9 +33,19 @@ type world struct {
 	nonce      *[32]byte
 	at         time.Time
 	edit       func(*attestation.Bundle)
+
+	endorse func(*attestation.Endorsements) // adds to, or replaces, the documents
+
+	// Of a world of kind snp.
+	kind   string
+	vendor *sim.AMD
+	chip   sim.AMDChipConfig
+	report sim.AMDReport
+	crl    [2]time.Time
+	minted *sim.AMDChip
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	p, err := sim.NewIntel(seeded("world"), sim.IntelOptions{Now: now})
 	if err != nil {
@@ -82,11 +92,7 @@ func (w *world) bundle() *attestation.Bundle {
 	if w.registered != nil && w.registered.ClaimsDigest == ([32]byte{}) {
 		w.registered.ClaimsDigest = d
 	}
-	q, err := w.platform.Quote(w.td)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	b, err := attestation.NewBundle(w.claims, attestation.Item{Kind: attestation.KindTDX, Data: q})
+	b, err := attestation.NewBundle(w.claims, w.evidence())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -96,8 +102,34 @@ func (w *world) bundle() *attestation.Bundle {
 	return b
 }
 
+// evidence mints the evidence for the report data of the world.
+func (w *world) evidence() attestation.Item {
+	w.t.Helper()
+	if w.kind == attestation.KindSNP {
+		w.report.ReportData = w.td.ReportData
+		c, err := w.vendor.NewChip(w.chip)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.minted = c
+		r, err := c.Report(w.report)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return attestation.Item{Kind: attestation.KindSNP, Data: r}
+	}
+	q, err := w.platform.Quote(w.td)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return attestation.Item{Kind: attestation.KindTDX, Data: q}
+}
+
 func (w *world) endorsements() *attestation.Endorsements {
 	w.t.Helper()
+	if w.kind == attestation.KindSNP {
+		return w.snpEndorsements()
+	}
 	j, err := w.platform.Endorsements(w.collateral)
 	if err != nil {
 		w.t.Fatal(err)
@@ -105,6 +137,9 @@ func (w *world) endorsements() *attestation.Endorsements {
 	e := attestation.NewEndorsements()
 	if err := e.AddFile("collateral.json", j); err != nil {
 		w.t.Fatal(err)
+	}
+	if w.endorse != nil {
+		w.endorse(e)
 	}
 	return e
 }
@@ -119,7 +154,8 @@ func (w *world) verify() (*attestation.Verified, error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return v.Verify(attestation.Input{Bundle: w.bundle(), Endorsements: w.endorsements(), Registered: w.registered, Nonce: w.nonce, At: w.at})
+	b := w.bundle()
+	return v.Verify(attestation.Input{Bundle: b, Endorsements: w.endorsements(), Registered: w.registered, Nonce: w.nonce, At: w.at})
 }
 
 func TestVerify(t *testing.T) {

@@ -222,10 +222,11 @@ func (a *AMD) NewChip(cfg AMDChipConfig) (*AMDChip, error) {
 		clear(c.ChipID[8:])
 	}
 	if c.TCB == (amd.TCB{}) {
-		c.TCB = amd.TCB{Bootloader: 4, SNP: 24, Microcode: 219}
-		if a.Product == amd.Turin {
-			c.TCB.FMC = 1
-		}
+		c.TCB = map[amd.Product]amd.TCB{
+			amd.Milan: {Bootloader: 4, SNP: 24, Microcode: 219},
+			amd.Genoa: {Bootloader: 10, SNP: 23, Microcode: 84},
+			amd.Turin: {FMC: 1, Bootloader: 4, SNP: 24, Microcode: 219},
+		}[a.Product]
 	}
 	ext := c.extensions(cfg.CSPID)
 	if cfg.EditExtensions != nil {
