@@ -160,6 +160,14 @@ func TestEveryTruncation(t *testing.T) {
 	for i := range msg {
 		checkTruncation(t, "known", msg[:i], may[i])
 	}
+	// Lengths of two bytes, also where a message may end before them.
+	fields := []Field{{"a", strings.Repeat("b", 100)}}
+	msg, _ = AppendKnownRequest(nil, &RequestHead{Method: "GET", Scheme: "https", Path: "/", Fields: fields}, make([]byte, 100), fields)
+	control, content = 1+4+6+1+2, len(msg)-2-104
+	may = map[int]bool{control: true, control + 2 + 104: true, content: true, len(msg): true}
+	for i := range msg {
+		checkTruncation(t, "known, longer", msg[:i], may[i])
+	}
 }
 
 func checkTruncation(t *testing.T, name string, msg []byte, may bool) {

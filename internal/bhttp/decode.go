@@ -216,7 +216,7 @@ func (d *decoder) section(known bool) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return short(err)
 		}
 		if n > d.left {
 			return fmt.Errorf("%w: header is over the limit", ErrTooLarge)
