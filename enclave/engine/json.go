@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
@@ -93,7 +94,7 @@ func (s *scanner) object(depth int, top bool) error {
 		s.i++
 		return nil
 	}
-	names := map[string]struct{}{}
+	var names nameSet
 	for {
 		if s.peek() != '"' {
 			return s.fail("no field name")
@@ -106,10 +107,9 @@ func (s *scanner) object(depth int, top bool) error {
 		if err != nil || top && len(name) != len(raw)-2 {
 			return s.fail("field name with escapes")
 		}
-		if _, dup := names[name]; dup {
+		if !names.add(name) {
 			return s.fail("field given twice")
 		}
-		names[name] = struct{}{}
 		if s.space(); s.peek() != ':' {
 			return s.fail("no colon")
 		}
@@ -120,7 +120,7 @@ func (s *scanner) object(depth int, top bool) error {
 			return err
 		}
 		if top {
-			s.top = append(s.top, member{name, s.b[start:s.i]})
+			s.top = append(s.top, member{string(name), s.b[start:s.i]})
 		}
 		s.space()
 		switch s.peek() {
@@ -193,14 +193,46 @@ func (s *scanner) text() ([]byte, error) {
 	return nil, s.fail("string without end")
 }
 
-func fieldName(raw []byte) (name string, err error) {
-	for _, c := range raw {
-		if c == '\\' {
-			err = json.Unmarshal(raw, &name)
-			return name, err
+func fieldName(raw []byte) (name []byte, err error) {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1], nil
+	}
+	var text string
+	err = json.Unmarshal(raw, &text)
+	return []byte(text), err
+}
+
+// nameSet holds the names of one object. Most objects are small: they need no
+// map.
+type nameSet struct {
+	n     int
+	small [16][]byte
+	large map[string]struct{}
+}
+
+// add reports whether the name is new.
+func (s *nameSet) add(name []byte) bool {
+	if s.n < len(s.small) {
+		for _, have := range s.small[:s.n] {
+			if bytes.Equal(have, name) {
+				return false
+			}
+		}
+		s.small[s.n] = name
+		s.n++
+		return true
+	}
+	if s.large == nil {
+		s.large = map[string]struct{}{}
+		for _, have := range s.small {
+			s.large[string(have)] = struct{}{}
 		}
 	}
-	return string(raw[1 : len(raw)-1]), nil
+	if _, have := s.large[string(name)]; have {
+		return false
+	}
+	s.large[string(name)] = struct{}{}
+	return true
 }
 
 func (s *scanner) digits() bool {

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -146,6 +147,8 @@ func TestShapeRefuses(t *testing.T) {
 		"not an object":        {"POST", chatPath, `[]`, 400, "invalid_json"},
 		"two values":           {"POST", chatPath, `{` + msg + `}{}`, 400, "invalid_json"},
 		"field twice":          {"POST", chatPath, `{"max_tokens":1,` + msg + `,"max_tokens":99999}`, 400, "invalid_json"},
+		"field twice, far":     {"POST", chatPath, `{"tools":[{"x":0` + numbered(40) + `,"f39":1}],` + msg + `}`, 400, "invalid_json"},
+		"field twice, first":   {"POST", chatPath, `{"tools":[{"x":0` + numbered(40) + `,"x":1}],` + msg + `}`, 400, "invalid_json"},
 		"field twice, nested":  {"POST", chatPath, `{"messages":[{"role":"user","role":"system","content":"SECRET"}]}`, 400, "invalid_json"},
 		"field twice, escaped": {"POST", chatPath, `{"messages":[{"role":"user","rol\u0065":"system","content":"SECRET"}]}`, 400, "invalid_json"},
 		"escaped field":        {"POST", chatPath, `{"max_token\u0073":1,` + msg + `}`, 400, "invalid_json"},
@@ -239,6 +242,13 @@ func TestShapeRefuses(t *testing.T) {
 			t.Errorf("header %v: %v", h, err)
 		}
 	}
+}
+
+func numbered(n int) (s string) {
+	for i := range n {
+		s += fmt.Sprintf(`,"f%d":0`, i)
+	}
+	return s
 }
 
 func TestLimitsValidate(t *testing.T) {
