@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/xssnick/tonutils-go/tlb"
 	"github.com/xssnick/tonutils-go/ton"
@@ -89,6 +90,13 @@ func (p *accountParts) verify(mc BlockID, addr attestation.Address) (a *Account,
 			a, err = nil, fmt.Errorf("malformed proof: %v", r)
 		}
 	}()
+	cells := slices.Concat(p.shardProof, p.proof, p.config)
+	if p.state != nil {
+		cells = append(cells, p.state)
+	}
+	if err := checkLevels(cells...); err != nil {
+		return nil, err
+	}
 	header := p.proof
 	holder := mc.RootHash[:]
 	if addr.Workchain != masterchain {

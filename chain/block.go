@@ -100,6 +100,13 @@ func (l link) verify(from BlockID) (h blockHeader, err error) {
 			err = fmt.Errorf("malformed proof: %v", r)
 		}
 	}()
+	cells := []*cell.Cell{l.dest, l.source}
+	if l.backward {
+		cells = append(cells, l.state)
+	}
+	if err := checkLevels(cells...); err != nil {
+		return h, err
+	}
 	if h, err = checkHeader(l.dest, l.to); err != nil {
 		return h, fmt.Errorf("block %d: %w", l.to.Seqno, err)
 	}

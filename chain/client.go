@@ -610,6 +610,9 @@ func checkConfigSafe(mc BlockID, proof []*cell.Cell, params []int32) (root *cell
 			err = fmt.Errorf("malformed proof: %v", r)
 		}
 	}()
+	if err := checkLevels(proof...); err != nil {
+		return nil, 0, err
+	}
 	return checkConfig(mc, proof, params)
 }
 

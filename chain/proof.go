@@ -99,6 +99,69 @@ func unboc(b []byte, n int) ([]*cell.Cell, error) {
 	return roots, nil
 }
 
+// maxProofCells bounds the cells of one proof.
+const maxProofCells = 1 << 20
+
+// checkLevels refuses cells whose level is not what they contain. tonutils-go
+// takes the level of an ordinary cell from its serialisation and computes the
+// hash with it: with a wrong one a cell over pruned cells has the hash of the
+// whole tree, and passes for it.
+func checkLevels(roots ...*cell.Cell) error {
+	seen := map[*cell.Cell]bool{}
+	var walk func(c *cell.Cell) error
+	walk = func(c *cell.Cell) error {
+		if c == nil {
+			return errors.New("no cell")
+		}
+		if seen[c] {
+			return nil
+		}
+		if len(seen) >= maxProofCells {
+			return fmt.Errorf("more than %d cells", maxProofCells)
+		}
+		seen[c] = true
+		var below byte
+		for i := range int(c.RefsNum()) {
+			r, err := c.PeekRef(i)
+			if err != nil {
+				return err
+			}
+			if err := walk(r); err != nil {
+				return err
+			}
+			below |= r.LevelMask().Mask
+		}
+		want := below
+		switch c.GetType() {
+		case cell.OrdinaryCellType:
+		case cell.MerkleProofCellType, cell.MerkleUpdateCellType:
+			want = below >> 1
+		case cell.PrunedCellType:
+			s, err := c.BeginParseWithoutTrace()
+			if err != nil {
+				return err
+			}
+			d, err := s.LoadSlice(16) // type, level mask
+			if err != nil {
+				return err
+			}
+			want = d[1]
+		default: // library
+			want = 0
+		}
+		if got := c.LevelMask().Mask; got != want {
+			return fmt.Errorf("a cell of level mask %d, its content makes it %d", got, want)
+		}
+		return nil
+	}
+	for _, c := range roots {
+		if err := walk(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b BlockID) encode() []byte {
 	out := binary.BigEndian.AppendUint32(nil, b.Seqno)
 	return append(append(out, b.RootHash[:]...), b.FileHash[:]...)

@@ -2,15 +2,14 @@ package chain
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/xssnick/tonutils-go/liteclient"
 	"github.com/xssnick/tonutils-go/tl"
 	"github.com/xssnick/tonutils-go/ton"
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -30,7 +29,7 @@ type server struct {
 	lies atomic.Int64
 
 	mu     sync.Mutex
-	pool   *liteclient.ConnectionPool // one connection; nil: not connected
+	conn   *adnlConn // nil: not connected yet
 	closed bool
 }
 
@@ -39,63 +38,72 @@ func (s *server) lie(what string, err error) error {
 	return &LyingServerError{Server: s.String(), What: what, Err: err}
 }
 
-// connect returns the connection, made anew when there is none.
-func (s *server) connect(ctx context.Context) (*liteclient.ConnectionPool, error) {
+// connect returns the connection, made anew when there is none or it has ended.
+func (s *server) connect(ctx context.Context) (*adnlConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errors.New("client is closed")
 	}
-	if s.pool != nil {
-		return s.pool, nil
+	if s.conn != nil && s.conn.ended() == nil {
+		return s.conn, nil
 	}
-	p := liteclient.NewConnectionPool()
-	p.SetOnDisconnect(func(string, string) { s.drop(p) })
-	if err := p.AddConnection(ctx, s.addr.String(), base64.StdEncoding.EncodeToString(s.key)); err != nil {
-		p.Stop()
+	c, err := dialADNL(ctx, s.addr, s.key)
+	if err != nil {
 		return nil, fmt.Errorf("liteserver %s: %w: %w", s, errConnection, err)
 	}
-	s.pool = p
-	return p, nil
-}
-
-// drop forgets a connection.
-func (s *server) drop(p *liteclient.ConnectionPool) {
-	s.mu.Lock()
-	if s.pool == p {
-		s.pool = nil
-	}
-	s.mu.Unlock()
-	p.Stop()
+	s.conn = c
+	return c, nil
 }
 
 func (s *server) close() {
 	s.mu.Lock()
-	p := s.pool
-	s.pool, s.closed = nil, true
+	c := s.conn
+	s.conn, s.closed = nil, true
 	s.mu.Unlock()
-	if p != nil {
-		p.Stop()
+	if c != nil {
+		c.close(net.ErrClosed)
 	}
 }
 
 // query asks the server. An error that it reports is an error of the server,
 // not a fact about the chain.
 func (s *server) query(ctx context.Context, req tl.Serializable) (tl.Serializable, error) {
-	p, err := s.connect(ctx)
+	c, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var resp tl.Serializable
-	if err := p.QueryLiteserver(ctx, req, &resp); err != nil {
-		if errors.Is(err, liteclient.ErrNoActiveConnections) {
-			s.drop(p)
-			err = fmt.Errorf("%w: %w", errConnection, err)
-		}
+	b, err := c.query(ctx, req)
+	if err != nil {
 		return nil, fmt.Errorf("liteserver %s: %w", s, err)
 	}
-	if e, ok := resp.(ton.LSError); ok {
+	resp, err := parseAnswer(b)
+	if err != nil {
+		return nil, s.lie("something", err)
+	}
+	switch e := resp.(type) {
+	case ton.LSError:
 		return nil, fmt.Errorf("liteserver %s: %w", s, e)
+	case error: // busy
+		return nil, fmt.Errorf("liteserver %s: %w", s, e)
+	}
+	return resp, nil
+}
+
+// parseAnswer reads one boxed TL value and nothing after it.
+func parseAnswer(b []byte) (resp tl.Serializable, err error) {
+	defer func() { // malformed cells
+		if r := recover(); r != nil {
+			resp, err = nil, fmt.Errorf("malformed answer: %v", r)
+		}
+	}()
+	rest, err := tl.Parse(&resp, b, true)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes after the answer", len(rest))
+	}
+	if err != nil {
+		// the library's text quotes the answer
+		return nil, errors.New("malformed answer")
 	}
 	return resp, nil
 }
@@ -135,6 +143,9 @@ func (s *server) header(ctx context.Context, id BlockID) (h blockHeader, err err
 	}()
 	c, err := cell.FromBOC(r.HeaderProof)
 	if err != nil {
+		return h, s.lie("a block header", err)
+	}
+	if err := checkLevels(c); err != nil {
 		return h, s.lie("a block header", err)
 	}
 	if h, err = checkHeader(c, id); err != nil {

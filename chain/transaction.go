@@ -150,7 +150,13 @@ func checkTransactions(boc []byte, addr attestation.Address, lt uint64, hash [32
 	if len(roots) > limit {
 		return nil, fmt.Errorf("%d, asked for %d", len(roots), limit)
 	}
+	if err := checkLevels(roots...); err != nil {
+		return nil, err
+	}
 	for _, c := range roots {
+		if err := whole(c); err != nil {
+			return nil, err
+		}
 		if c.HashKey() != hash {
 			return nil, errors.New("a transaction that the account does not have")
 		}

@@ -1,0 +1,249 @@
+package chain
+
+import (
+	"context"
+	"crypto/cipher"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/xssnick/tonutils-go/adnl"
+	"github.com/xssnick/tonutils-go/adnl/keys"
+	"github.com/xssnick/tonutils-go/liteclient"
+	"github.com/xssnick/tonutils-go/tl"
+)
+
+// The client side of ADNL over TCP. The one of tonutils-go parses answers while
+// it reads them: what it can't parse it writes to the standard logger, ends the
+// connection, and lets the caller wait for the time-out.
+
+const (
+	maxPacket    = 16 << 20 // bytes from a liteserver
+	writeTimeout = 5 * time.Second
+)
+
+// adnlConn is a connection to a liteserver. Its methods may be called
+// concurrently. When it fails it stays failed.
+type adnlConn struct {
+	tcp  net.Conn
+	in   cipher.Stream // of the read loop
+	done chan struct{} // closed when the connection has ended
+
+	wmu sync.Mutex // guards out and the order on the wire
+	out cipher.Stream
+
+	mu      sync.Mutex
+	waiting map[[32]byte]chan []byte
+	heard   time.Time // last packet
+	err     error     // why it has ended
+}
+
+// dialADNL connects to a liteserver and proves to itself that the server holds
+// the private key of key: only then the answer to the handshake decrypts.
+func dialADNL(ctx context.Context, addr netip.AddrPort, key ed25519.PublicKey) (*adnlConn, error) {
+	tcp, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { tcp.Close() })
+	c, err := newADNL(tcp, key)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		tcp.Close()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, err
+	}
+	go c.loop()
+	return c, nil
+}
+
+// newADNL does the handshake: key id of the server, a key of ours for this once,
+// SHA-256 of the session parameters, and these encrypted with the shared key.
+func newADNL(tcp net.Conn, key ed25519.PublicKey) (*adnlConn, error) {
+	params := make([]byte, 160)
+	if _, err := rand.Read(params); err != nil {
+		return nil, err
+	}
+	ours, own, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	id, err := tl.Hash(keys.PublicKeyED25519{Key: key})
+	if err != nil {
+		return nil, err
+	}
+	shared, err := keys.SharedKey(own, key)
+	if err != nil {
+		return nil, err
+	}
+	c := &adnlConn{tcp: tcp, done: make(chan struct{}), waiting: map[[32]byte]chan []byte{}}
+	if c.in, err = keys.NewCipherCtr(params[:32], params[64:80]); err != nil {
+		return nil, err
+	}
+	if c.out, err = keys.NewCipherCtr(params[32:64], params[80:96]); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(params)
+	ctr, err := keys.NewCipherCtr(append(append([]byte(nil), shared[:16]...), sum[16:]...), append(append([]byte(nil), sum[:4]...), shared[20:32]...))
+	if err != nil {
+		return nil, err
+	}
+	ctr.XORKeyStream(params, params)
+	hello := append(append(append(append([]byte(nil), id...), ours...), sum[:]...), params...)
+	if _, err := tcp.Write(hello); err != nil {
+		return nil, err
+	}
+	p, err := c.read()
+	if err == nil && len(p) != 0 {
+		err = errors.New("unexpected answer to the handshake")
+	}
+	return c, err
+}
+
+// read returns the payload of the next packet: length, nonce, payload, SHA-256
+// of nonce and payload.
+func (c *adnlConn) read() ([]byte, error) {
+	var size [4]byte
+	if _, err := io.ReadFull(c.tcp, size[:]); err != nil {
+		return nil, err
+	}
+	c.in.XORKeyStream(size[:], size[:])
+	n := binary.LittleEndian.Uint32(size[:])
+	if n < 64 || n > maxPacket {
+		return nil, fmt.Errorf("packet of %d bytes, want 64 to %d", n, maxPacket)
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(c.tcp, b); err != nil {
+		return nil, err
+	}
+	c.in.XORKeyStream(b, b)
+	data, sum := b[:n-32], b[n-32:]
+	if h := sha256.Sum256(data); string(h[:]) != string(sum) {
+		return nil, errors.New("packet checksum")
+	}
+	return data[32:], nil
+}
+
+func (c *adnlConn) write(msg tl.Serializable) error {
+	payload, err := tl.Serialize(msg, true)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, 4+32, 4+64+len(payload))
+	binary.LittleEndian.PutUint32(b, uint32(64+len(payload)))
+	if _, err := rand.Read(b[4:]); err != nil {
+		return err
+	}
+	b = append(b, payload...)
+	sum := sha256.Sum256(b[4:])
+	b = append(b, sum[:]...)
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.out.XORKeyStream(b, b)
+	if err := c.tcp.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err = c.tcp.Write(b)
+	return err
+}
+
+// answerTag is the constructor of adnl.message.answer, little-endian.
+var answerTag = binary.LittleEndian.AppendUint32(nil, tl.CRC("adnl.message.answer query_id:int256 answer:bytes = adnl.Message"))
+
+// loop hands answers to who waits for them until the connection ends.
+func (c *adnlConn) loop() {
+	for {
+		p, err := c.read()
+		if err != nil {
+			c.close(err)
+			return
+		}
+		c.mu.Lock()
+		c.heard = time.Now()
+		c.mu.Unlock()
+		if len(p) < 36 || string(p[:4]) != string(answerTag) {
+			continue // nothing that was asked for
+		}
+		answer, _, err := tl.FromBytes(p[36:])
+		if err != nil {
+			c.close(fmt.Errorf("malformed packet: %w", err))
+			return
+		}
+		c.mu.Lock()
+		w := c.waiting[[32]byte(p[4:36])]
+		delete(c.waiting, [32]byte(p[4:36])) // a second answer goes nowhere
+		c.mu.Unlock()
+		if w != nil {
+			w <- answer
+		}
+	}
+}
+
+// close ends the connection, for the reason err.
+func (c *adnlConn) close(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	c.tcp.Close()
+	close(c.done)
+}
+
+// ended reports why the connection has ended, nil while it lives.
+func (c *adnlConn) ended() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// query sends a liteserver query and returns the bytes of the answer. A
+// connection on which nothing was heard during the whole wait is ended: the
+// other side may be gone without a word.
+func (c *adnlConn) query(ctx context.Context, req tl.Serializable) ([]byte, error) {
+	var id [32]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	w := make(chan []byte, 1)
+	began := time.Now()
+	c.mu.Lock()
+	c.waiting[id] = w
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.waiting, id)
+		c.mu.Unlock()
+	}()
+	if err := c.write(adnl.MessageQuery{ID: id[:], Data: liteclient.LiteServerQuery{Data: req}}); err != nil {
+		c.close(err)
+		return nil, fmt.Errorf("%w: %w", errConnection, err)
+	}
+	select {
+	case b := <-w:
+		return b, nil
+	case <-c.done:
+		return nil, fmt.Errorf("%w: %w", errConnection, c.ended())
+	case <-ctx.Done():
+		c.mu.Lock()
+		silent := c.heard.Before(began)
+		c.mu.Unlock()
+		if silent && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			c.close(errors.New("no answer"))
+		}
+		return nil, ctx.Err()
+	}
+}
