@@ -40,7 +40,7 @@ func refChunks(b []byte) (out [][]byte, err error) {
 		}
 		b = b[size:]
 		if n == 0 {
-			if len(b) < 16 {
+			if size := len(b) - 16; size < 64 || size > 16384 || size&(size-1) != 0 {
 				return nil, errRefTruncated
 			}
 			return append(out, b), nil
