@@ -83,7 +83,7 @@ func TestImportDirections(t *testing.T) {
 
 // simUser lists the packages that may mint simulated evidence outside tests.
 func simUser(rel string) bool {
-	return strings.HasPrefix(rel, "attestation/sim/") || strings.HasPrefix(rel, "enclave/device/")
+	return strings.HasPrefix(rel, "attestation/sim/") || strings.HasPrefix(rel, "enclave/device/") || strings.HasPrefix(rel, "chain/devnet/")
 }
 
 func contains(s []string, v string) bool {

@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,7 +18,11 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/devnet/network"
 	"github.com/cocoon-go/cocoon/client"
+	"github.com/cocoon-go/cocoon/enclave/device/simdevice"
+	"github.com/cocoon-go/cocoon/enclave/engine/tinylm"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 	"github.com/cocoon-go/cocoon/internal/filelock"
@@ -59,7 +62,7 @@ type demoRun struct {
 	env   *command.Env
 	dir   string
 	out   io.Writer // for people; nowhere with --json
-	net   *devNetwork
+	net   *network.Network
 	relay string
 	sess  *session
 	step  int
@@ -84,12 +87,12 @@ func demo(ctx context.Context, env *command.Env, dir string, keep bool) (err err
 		d.out = io.Discard
 	}
 	fmt.Fprintf(d.out, "%s\n\n", simulatedNotice)
-	if d.net, err = startDevNetwork(ctx, dir, programs["cocoon-enclave"]); err != nil {
+	if d.net, err = startNetwork(ctx, dir, programs["cocoon-enclave"]); err != nil {
 		return err
 	}
-	defer d.net.chain.Close()
+	defer d.net.Close()
 	d.say("dev chain runs, and its registry lists this enclave program and this simulated platform",
-		"chain", d.net.chain.GlobalID(), "registry", d.net.registry.String())
+		"chain", d.net.Chain.GlobalID(), "registry", d.net.Registry.String())
 	node, err := d.startNode(ctx, programs)
 	if err != nil {
 		return err
@@ -225,7 +228,7 @@ func (d *demoRun) startNode(ctx context.Context, programs map[string]string) (_ 
 		return nil, err
 	}
 	wallet := filepath.Join(n.work, "wallet.key")
-	if err := atomicfile.Create(wallet, []byte(hex.EncodeToString(d.net.operator.Seed())+"\n"), 0o600); err != nil {
+	if err := atomicfile.Create(wallet, []byte(hex.EncodeToString(d.net.Operator.Seed())+"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	n.cmd = exec.Command(programs["cocoon-node"], "up", "--json",
@@ -457,4 +460,15 @@ func (d *demoRun) keepRunning(ctx context.Context, s *settings) error {
 	return proxy(ctx, d.env, s, "127.0.0.1:0", filepath.Join(d.dir, "receipts"))
 }
 
-func nanoCoins(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
+// startNetwork starts a dev chain whose registry lists the program. The
+// measurement is computed here, from the file: never from what an enclave says.
+func startNetwork(ctx context.Context, dir, program string) (*network.Network, error) {
+	m, err := simdevice.Measurement(program)
+	if err != nil {
+		return nil, err
+	}
+	return network.Start(ctx, network.Options{
+		Dir: dir, Measurements: [][32]byte{m},
+		Models: map[[32]byte]contracts.Model{tinylm.Digest(): {Licence: "Apache-2.0", URL: "embedded"}},
+	})
+}

@@ -1,0 +1,234 @@
+// Package network is a whole development network in one call: a dev chain, a
+// registry contract that lists given measurements and models, and one simulated
+// platform whose quotes the contract accepts. Its files lie in a directory, as
+// the commands of this module take them.
+package network
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/xssnick/tonutils-go/tlb"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/devnet"
+)
+
+// coin is the native coin in nano.
+const coin = 1_000_000_000
+
+// Options says what the registry lists.
+type Options struct {
+	Dir          string // an existing directory for the files. Required
+	Measurements [][32]byte
+	Models       map[[32]byte]contracts.Model
+	// Params changes the registry's parameters; default: contracts.DefaultParams
+	// without stakes, and an anchor a second.
+	Params func(*contracts.Params)
+	// Collateral says what the endorsements contain; default: a platform that is
+	// up to date.
+	Collateral *sim.Collateral
+	Chain      devnet.Options
+}
+
+// Network is a running development network.
+type Network struct {
+	Chain    *devnet.Chain
+	Platform *sim.Intel
+	Registry attestation.Address
+	Operator ed25519.PrivateKey // of a funded wallet
+	dir      string
+}
+
+// Names of the files in the directory.
+const (
+	TONFile         = "ton-global.json"
+	RegistryFile    = "registry.txt"
+	PolicyFile      = "policy.toml"
+	PlatformDir     = "sim-platform"
+	EndorsementsDir = "endorsements"
+)
+
+// Start makes all of it. Close it when done.
+func Start(ctx context.Context, o Options) (n *Network, err error) {
+	n = &Network{dir: o.Dir}
+	if n.Platform, err = sim.NewIntel(nil, sim.IntelOptions{Now: time.Now()}); err != nil {
+		return nil, err
+	}
+	if n.Chain, err = devnet.Start(o.Chain); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			n.Chain.Close()
+		}
+	}()
+	if err := n.writePlatform(o.Collateral); err != nil {
+		return nil, err
+	}
+	if err := n.write(TONFile, n.Chain.GlobalConfig(), 0o644); err != nil {
+		return nil, err
+	}
+	if err := n.deployRegistry(ctx, o); err != nil {
+		return nil, fmt.Errorf("deploying the registry: %w", err)
+	}
+	policy := attestation.PolicyTOML(attestation.PolicyOptions{
+		SimulatedRoots: [][32]byte{n.Platform.RootFingerprint()}, Registry: n.Registry,
+	})
+	if err := n.write(PolicyFile, []byte(policy), 0o644); err != nil {
+		return nil, err
+	}
+	return n, n.write(RegistryFile, []byte(n.Registry.String()+"\n"), 0o644)
+}
+
+// Close ends the chain. The files stay.
+func (n *Network) Close() error { return n.Chain.Close() }
+
+func (n *Network) write(name string, data []byte, mode os.FileMode) error {
+	return writeFile(filepath.Join(n.dir, name), data, mode)
+}
+
+// writePlatform stores the simulated vendor and its endorsements.
+func (n *Network) writePlatform(c *sim.Collateral) error {
+	for _, d := range []string{PlatformDir, EndorsementsDir} {
+		if err := os.Mkdir(filepath.Join(n.dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	files, err := n.Platform.Files()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		mode := os.FileMode(0o644)
+		if f.Secret {
+			mode = 0o600
+		}
+		if err := n.write(filepath.Join(PlatformDir, f.Name), f.Data, mode); err != nil {
+			return err
+		}
+	}
+	if c == nil {
+		c = &sim.Collateral{At: time.Now()}
+	}
+	data, err := n.Platform.Endorsements(*c)
+	if err != nil {
+		return err
+	}
+	return n.write(filepath.Join(EndorsementsDir, "collateral.json"), data, 0o644)
+}
+
+// deployRegistry deploys the Root contract and funds the operator.
+func (n *Network) deployRegistry(ctx context.Context, o Options) error {
+	gov, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	quorum, err := contracts.NewQuorum(1, gov)
+	if err != nil {
+		return err
+	}
+	params := contracts.DefaultParams()
+	params.AnchorInterval = 1
+	params.MinStake, params.ReceiptLoss, params.ForkLoss = 0, 0, 0
+	if o.Params != nil {
+		o.Params(&params)
+	}
+	state := contracts.NewRoot(quorum, params)
+	state.Nonce = uint64(time.Now().UnixNano())
+	for _, m := range o.Measurements {
+		state.Measurements[m] = contracts.Measurement{Flags: contracts.MeasurementAccepted, Since: uint32(time.Now().Unix())}
+	}
+	for d, m := range o.Models {
+		state.Models[d] = m
+	}
+	quote, err := n.Platform.Quote(sim.TD{}) // any quote of this platform shows its TCB
+	if err != nil {
+		return err
+	}
+	info, err := contracts.ReadQuote(quote)
+	if err != nil {
+		return err
+	}
+	key := n.Platform.CAPublicKey()
+	state.AddCAKey(contracts.CAPlatform, contracts.PublicKey{X: [32]byte(key[:32]), Y: [32]byte(key[32:])})
+	state.Floors[n.Platform.FMSPC()] = contracts.FloorOf(info.TCB)
+	addr, init, err := contracts.RootAddress(state)
+	if err != nil {
+		return err
+	}
+	n.Registry = addr
+	cfg, err := chain.ParseGlobalConfig(n.Chain.GlobalConfig())
+	if err != nil {
+		return err
+	}
+	client, err := chain.Dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	faucet, err := chain.NewWriter(ctx, client, n.Chain.FaucetWallet(), nil)
+	if err != nil {
+		return err
+	}
+	var si tlb.StateInit
+	if err := tlb.LoadFromCell(&si, init.MustBeginParse()); err != nil {
+		return err
+	}
+	if _, n.Operator, err = ed25519.GenerateKey(rand.Reader); err != nil {
+		return err
+	}
+	id, err := client.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	wallet, err := chain.NewWallet(n.Operator, id)
+	if err != nil {
+		return err
+	}
+	_, err = faucet.Send(ctx, "registry and operator",
+		chain.Message{To: addr, Amount: nano(10 * coin), StateInit: &si},
+		chain.Message{To: wallet.Address(), Amount: nano(100 * coin), NoBounce: true})
+	if err != nil {
+		return err
+	}
+	return awaitContract(ctx, client, addr)
+}
+
+// awaitContract waits until the chain shows code at an address.
+func awaitContract(ctx context.Context, client *chain.Client, addr attestation.Address) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		acc, err := client.Account(ctx, addr)
+		if err == nil && acc.Active() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return attestation.Unknown("contract %v does not appear on the chain: %w", addr, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
+
+// writeFile writes a file whole or not at all. (This package can't import what
+// other packages share for that.)
+func writeFile(path string, data []byte, mode os.FileMode) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, data, mode); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
