@@ -474,6 +474,24 @@ func TestAppraiseAlone(t *testing.T) {
 	}
 }
 
+// TestAppraiseOtherPolicy: facts on a simulated root are refused by a policy
+// that does not name it, whoever verified them.
+func TestAppraiseOtherPolicy(t *testing.T) {
+	w := newWorld(t)
+	f, err := w.verifier().VerifyEvidence("", w.evidence().Data, w.endorsements(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := attestation.ParsePolicy([]byte(attestation.DefaultPolicyTOML()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := p.Appraise(f, attestation.Subject{At: now})
+	if v.Accepted || len(v.Refusals) != 1 || !strings.Contains(v.Refusals[0], "SIMULATED sha256:") {
+		t.Errorf("refusals %q", v.Refusals)
+	}
+}
+
 // TestEnclave judges SGX evidence, which no bundle holds.
 func TestEnclave(t *testing.T) {
 	w := newWorld(t)

@@ -1,0 +1,148 @@
+package attestation_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/fault"
+)
+
+// wantInput fails when an error of a parser belongs to another family.
+func wantInput(t *testing.T, err error) {
+	t.Helper()
+	if fault.FamilyOf(err) != fault.FamilyInput {
+		t.Errorf("family %d: %v", fault.FamilyOf(err), err)
+	}
+}
+
+// FuzzParseBundle: no panic; what is read encodes to the same bytes; nothing
+// that the fuzzer makes is accepted.
+func FuzzParseBundle(f *testing.F) {
+	w := newWorld(f)
+	for _, edit := range []func(*attestation.Bundle){
+		func(*attestation.Bundle) {},
+		func(b *attestation.Bundle) {
+			b.EventLog, b.Attachments = []byte{1}, []attestation.Item{{Kind: "x", Data: []byte{1}}}
+		},
+	} {
+		b := w.bundle()
+		edit(b)
+		enc, err := b.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(enc)
+	}
+	good := w.bundle().Digest()
+	v, e := w.verifier(), w.endorsements()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := attestation.ParseBundle(data)
+		if err != nil {
+			if fam := fault.FamilyOf(err); fam != fault.FamilyInput && fam != fault.FamilyFalse {
+				t.Errorf("family %d: %v", fam, err)
+			}
+			return
+		}
+		if again, err := b.Encode(); err != nil || !bytes.Equal(again, data) {
+			t.Errorf("does not encode to the same bytes: %v", err)
+		}
+		got, err := v.Verify(attestation.Input{Bundle: b, Endorsements: e, Registered: w.registered, At: now})
+		if err == nil && got.Digest() != good {
+			t.Error("accepted other claims")
+		}
+	})
+}
+
+// FuzzParseClaims: no panic; what is read encodes to the same bytes.
+func FuzzParseClaims(f *testing.F) {
+	w := newWorld(f)
+	_, body, err := w.claims.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(body)
+	w.claims.Body.GPUEvidence = [][32]byte{{1}, {2}}
+	if _, body, err = w.claims.Encode(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(body)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h := w.claims.Heads
+		h.BodyDigest = sha256.Sum256(data)
+		c, err := attestation.ParseClaims(h.AppendTo(nil), data)
+		if err != nil {
+			wantInput(t, err)
+			return
+		}
+		heads, again, err := c.Encode()
+		if err != nil || !bytes.Equal(again, data) || !bytes.Equal(heads, h.AppendTo(nil)) {
+			t.Errorf("does not encode to the same bytes: %v", err)
+		}
+	})
+}
+
+// FuzzParseHeads: no panic; what is read encodes to the same bytes.
+func FuzzParseHeads(f *testing.F) {
+	heads, _, err := newWorld(f).claims.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(heads)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h, err := attestation.ParseHeads(data)
+		if err != nil {
+			wantInput(t, err)
+			return
+		}
+		if !bytes.Equal(h.AppendTo(nil), data) {
+			t.Error("does not encode to the same bytes")
+		}
+	})
+}
+
+// FuzzParsePolicy: no panic; what is read is never empty, and judges.
+func FuzzParsePolicy(f *testing.F) {
+	w := newWorld(f)
+	f.Add([]byte(attestation.DefaultPolicyTOML()))
+	f.Add([]byte(w.policy))
+	f.Add([]byte("version = \"cocoon/policy/v1\"\naccept = [\"sgx\"]\nunsafe_any_measurement = true\n"))
+	facts, err := w.verifier().VerifyEvidence("", w.evidence().Data, w.endorsements(), now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := attestation.ParsePolicy(data)
+		if err != nil {
+			wantInput(t, err)
+			return
+		}
+		v := p.Appraise(facts, attestation.Subject{At: now})
+		if v.Accepted != (v.Err() == nil) || len(v.Checks) < 5 {
+			t.Errorf("verdict %+v", v)
+		}
+		if _, err := json.Marshal(v); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// FuzzAddFile: no endorsement makes a parser panic.
+func FuzzAddFile(f *testing.F) {
+	w := newWorld(f)
+	j, err := w.platform.Endorsements(w.collateral)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(j)
+	f.Add(w.platform.PCKChain())
+	f.Add([]byte(`{"tcbInfo":{"id":"TDX"},"signature":"00"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e := attestation.NewEndorsements()
+		if err := e.AddFile("file", data); err != nil {
+			wantInput(t, err)
+		}
+	})
+}
