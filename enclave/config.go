@@ -32,8 +32,9 @@ type Config struct {
 
 // Upstream says where an engine listens and what it serves.
 type Upstream struct {
-	URL    string
-	Models []UpstreamModel
+	URL     string
+	Profile string // kind of the engine: vllm, sglang, trtllm or llamacpp
+	Models  []UpstreamModel
 }
 
 // UpstreamModel names a model of the engine and the digest that identifies it.
@@ -64,8 +65,9 @@ type configFile struct {
 		FileHash string `toml:"file_hash"`
 	} `toml:"trusted_block"`
 	Upstream struct {
-		URL    string `toml:"url"`
-		Models []struct {
+		URL     string `toml:"url"`
+		Profile string `toml:"profile"`
+		Models  []struct {
 			Name   string `toml:"name"`
 			Digest string `toml:"digest"`
 		} `toml:"models"`
@@ -120,14 +122,14 @@ func ParseConfig(data []byte) (*Config, error) {
 func (f *configFile) engine(c *Config) error {
 	switch f.Engine {
 	case "embedded":
-		if f.Upstream.URL != "" || len(f.Upstream.Models) > 0 {
+		if f.Upstream.URL != "" || f.Upstream.Profile != "" || len(f.Upstream.Models) > 0 {
 			return attestation.BadInput("configuration: [upstream] contradicts engine = \"embedded\"")
 		}
 	case "upstream":
-		if f.Upstream.URL == "" || len(f.Upstream.Models) == 0 {
-			return attestation.BadInput("configuration: engine = \"upstream\" needs upstream.url and upstream.models")
+		if f.Upstream.URL == "" || f.Upstream.Profile == "" || len(f.Upstream.Models) == 0 {
+			return attestation.BadInput("configuration: engine = \"upstream\" needs upstream.url, upstream.profile and upstream.models")
 		}
-		c.Upstream.URL = f.Upstream.URL
+		c.Upstream.URL, c.Upstream.Profile = f.Upstream.URL, f.Upstream.Profile
 		for _, m := range f.Upstream.Models {
 			d, err := hash32(m.Digest)
 			if err != nil || m.Name == "" {

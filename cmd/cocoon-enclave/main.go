@@ -82,7 +82,7 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	if err != nil {
 		return err
 	}
-	eng, err := openEngine(ctx, cfg)
+	eng, err := openEngine(cfg)
 	if err != nil {
 		return err
 	}
@@ -166,9 +166,16 @@ func openDevice(f flags) (device.Device, error) {
 	return simdevice.New(platform, program)
 }
 
-func openEngine(_ context.Context, cfg *enclave.Config) (engine.Engine, error) {
+func openEngine(cfg *enclave.Config) (engine.Engine, error) {
 	if cfg.Engine == "embedded" {
 		return tinylm.New(tinylm.Options{Running: min(cfg.Limits.Concurrent, 4)})
 	}
-	return nil, attestation.BadInput("engine %q is not in this build", cfg.Engine)
+	c := engine.UpstreamConfig{URL: cfg.Upstream.URL, Profile: engine.Profile(cfg.Upstream.Profile)}
+	var names []string
+	for _, m := range cfg.Upstream.Models {
+		c.Models = append(c.Models, engine.Model{Name: m.Name, Digest: m.Digest})
+		names = append(names, m.Name)
+	}
+	c.Probes = engine.DefaultProbes(names...)
+	return engine.NewUpstream(c)
 }
