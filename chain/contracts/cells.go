@@ -196,11 +196,6 @@ func makeDict[K comparable](keyBits uint, m map[K]*cell.Cell, key func(K) *big.I
 
 func hashKey(k [32]byte) *big.Int { return new(big.Int).SetBytes(k[:]) }
 
-func addressKey(a attestation.Address) *big.Int {
-	k := new(big.Int).SetUint64(0b100<<8 | uint64(uint8(a.Workchain)))
-	return k.Lsh(k, 256).Or(k, hashKey(a.Hash))
-}
-
 // textCell stores text in one cell, at most 127 bytes of printable ASCII.
 func textCell(s string) (*cell.Cell, error) {
 	if err := checkText(s); err != nil {

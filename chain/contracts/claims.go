@@ -9,6 +9,8 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 )
 
+const tagClaimsKeys = 0x43434b31 // "CCK1"
+
 // headCells returns the two claims heads as the two cells that Node reads.
 func headCells(h *attestation.Heads) (head, keys *cell.Cell) {
 	b := h.AppendTo(nil)

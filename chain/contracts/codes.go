@@ -36,16 +36,11 @@ const (
 	CodeNotLarger         = 208 // the anchor does not grow the log
 	CodeInterval          = 209 // minimum anchor interval has not passed
 	CodeNoCredit          = 210 // no credit for this address
-	CodeFrozen            = 211 // a challenge is open, or a slot or epoch is still live
-	CodeNoUnbonding       = 212
+	CodeLive              = 211 // the stake still backs a registration
 	CodeNotAFault         = 213 // the evidence proves nothing
 	CodeSettled           = 214 // this fault was already settled
-	CodeChallenge         = 215 // no such challenge, or it exists already, or too many
-	CodeProof             = 216 // a Merkle proof does not hold
-	CodeSnapshot          = 217 // proof is for another log size than snapshot and anchor
 	CodeNoStake           = 218 // nothing is left to lose
 	CodeNotPending        = 219 // answer to a registration that is not pending
-	CodeStillValid        = 220 // nothing invalidates the registration
 	CodeReportData        = 221 // the quote does not carry the claims digest
 	CodeConfiguration     = 222 // MRCONFIGID, MROWNER, MROWNERCONFIG or MRSERVICETD is not zero
 	CodeQuoteLayout       = 300 // a cell has another length or other references than the layout says

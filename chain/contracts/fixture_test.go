@@ -198,6 +198,12 @@ func (f *fixture) registration(h *attestation.Heads, edit ...func(*sim.TD)) *Reg
 	return &RegisterTDX{QueryID: f.query, Heads: h, CA: PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])}, Quote: c}
 }
 
+func (f *fixture) setProfile() {
+	f.t.Helper()
+	good(f.t, f.send(f.operator, ValueSmall, &SetProfile{QueryID: 1, Profile: Profile{PromptPrice: 1, CompletionPrice: 2, Endpoint: "https://node.example"}}))
+	done(f.t, f.operator, 0)
+}
+
 type bodyMaker interface{ Body() (*cell.Cell, error) }
 
 // send sends a message of a party to the node.

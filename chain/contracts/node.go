@@ -39,7 +39,7 @@ type NodeState struct {
 	AnchorInterval uint32
 	Stake          uint64 // nano
 	Unbonding      uint64
-	Owed           uint64 // bonds and credits, not the operator's
+	Owed           uint64 // credits, not the operator's
 	Current        *EpochRecord
 	Pending        *Pending
 	Past           map[uint32]PastEpoch
@@ -50,7 +50,6 @@ type NodeState struct {
 
 // EpochRecord is one registered boot of the node's enclave.
 type EpochRecord struct {
-	Kind         uint8
 	BlockSeqno   uint32
 	RegisteredAt uint32
 	NotAfter     uint32
@@ -58,34 +57,29 @@ type EpochRecord struct {
 	LogKey       [32]byte
 	IdentityKey  [32]byte
 	ClaimsDigest [32]byte
-	Measurement  [32]byte
-	PlatformID   [32]byte
 	Check        Check // as Root was asked
 }
 
 // Check is what Root judges a registration by.
 type Check struct {
-	Kind          uint8
-	Measurement   [32]byte
-	PlatformID    [32]byte
-	VerifiersHash [32]byte // mode B
-	TDX           *CheckTDX
+	Kind        uint8 // [KindTDX], [KindSNP], [KindTDXQuorum]
+	Measurement [32]byte
+	PlatformID  [32]byte
+	Authority   [32]byte  // mode A: [PublicKey.Digest] of the PCK CA; mode B: hash of the verifier set's cell
+	TDX         *CheckTDX // mode A
 }
 
 // CheckTDX is what the contract read out of a TDX quote.
 type CheckTDX struct {
-	CAKey [32]byte // SHA-256(x || y)
 	FMSPC [6]byte
 	TCB   TDXTCB
 }
 
 // Pending is a registration that Root or the Platform has not confirmed yet.
 type Pending struct {
-	ClaimsDigest [32]byte
-	QueryID      uint64
-	Since        uint32
-	Platform     *attestation.Address // nil: Root has not answered
-	Record       EpochRecord
+	QueryID  uint64
+	Platform *attestation.Address // nil: Root has not answered
+	Record   EpochRecord
 }
 
 // PastEpoch is an epoch that ended.
@@ -98,22 +92,9 @@ type PastEpoch struct {
 
 // Book holds what the node owes, and what it is asked.
 type Book struct {
-	UnbondingAt    uint32
-	OpenChallenges uint16
-	Credits        map[attestation.Address]uint64
-	Challenges     map[[32]byte]Challenge
-	Settled        map[[32]byte]bool
-}
-
-// Challenge is an open question that the node must answer or lose stake.
-type Challenge struct {
-	Kind         uint8
-	Deadline     uint32
-	Bond         uint64
-	Payout       attestation.Address
-	SnapshotSize uint64
-	SnapshotRoot [32]byte
-	Detail       *cell.Cell
+	UnbondingAt uint32                         // when unbonding stake may be withdrawn
+	Credits     map[attestation.Address]uint64 // nano
+	Settled     map[[32]byte]bool              // faults that were paid for
 }
 
 // ParseNode reads the state of a Node. A node that was deployed and has not
@@ -131,10 +112,10 @@ func ParseNode(data *cell.Cell) (*NodeState, error) {
 	}
 	r := read(data, "node state")
 	s := &NodeState{
-		Status: Status(r.u8()), Epoch: r.u32(), Expires: r.u32(), LogKey: r.b32(),
-		Anchor:     Anchor{Size: r.u64(), Root: r.b32()},
-		AnchorTime: r.u32(), AnchorInterval: r.u32(),
+		Epoch: r.u32(), LogKey: r.b32(), AnchorInterval: r.u32(),
 		Stake: r.u64(), Unbonding: r.u64(), Owed: r.u64(),
+		Status: Status(r.u8()), Expires: r.u32(),
+		AnchorTime: r.u32(), Anchor: Anchor{Size: r.u64(), Root: r.b32()},
 	}
 	s.Anchor.Epoch = s.Epoch
 	key, epochs, profile, book := r.ref(), r.ref(), r.ref(), r.ref()
@@ -205,20 +186,15 @@ func (s *NodeState) parseEpochs(c *cell.Cell) error {
 
 func parseRecord(c *cell.Cell) (*EpochRecord, error) {
 	r := read(c, "epoch record")
-	e := &EpochRecord{
-		Kind: r.u8(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(),
-		ReceiptKey: r.b32(), LogKey: r.b32(), IdentityKey: r.b32(),
-	}
-	subject := read(r.ref(), "epoch subject")
-	r.end()
-	if r.err != nil {
+	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32()}
+	keys, check := read(r.ref(), "epoch keys"), r.ref()
+	if r.end(); r.err != nil {
 		return nil, r.err
 	}
-	e.ClaimsDigest, e.Measurement, e.PlatformID = subject.b32(), subject.b32(), subject.b32()
-	check := subject.ref()
-	subject.end()
-	if subject.err != nil {
-		return nil, subject.err
+	keys.tag(32, tagClaimsKeys)
+	e.ReceiptKey, e.LogKey, e.IdentityKey = keys.b32(), keys.b32(), keys.b32()
+	if keys.end(); keys.err != nil {
+		return nil, keys.err
 	}
 	var err error
 	e.Check, err = parseCheck(check)
@@ -227,27 +203,23 @@ func parseRecord(c *cell.Cell) (*EpochRecord, error) {
 
 func parseCheck(c *cell.Cell) (Check, error) {
 	r := read(c, "check subject")
-	v := Check{Kind: r.u8(), Measurement: r.b32(), PlatformID: r.b32(), VerifiersHash: r.b32()}
+	v := Check{Kind: r.u8(), Measurement: r.b32(), PlatformID: r.b32(), Authority: r.b32()}
 	tdx := r.maybeRef()
 	r.end()
 	if r.err != nil || tdx == nil {
 		return v, r.err
 	}
 	t := read(tdx, "check of a TDX quote")
-	v.TDX = &CheckTDX{CAKey: t.b32()}
+	v.TDX = new(CheckTDX)
 	t.bytes(v.TDX.FMSPC[:])
-	tcb := read(t.ref(), "TDX TCB")
-	if t.end(); t.err != nil {
-		return v, t.err
-	}
-	v.TDX.TCB = tcb.tdxTCB()
-	tcb.end()
-	return v, tcb.err
+	v.TDX.TCB = t.tdxTCB()
+	t.end()
+	return v, t.err
 }
 
 func parsePending(c *cell.Cell) (*Pending, error) {
 	r := read(c, "pending registration")
-	p := &Pending{ClaimsDigest: r.b32(), QueryID: r.u64(), Since: r.u32(), Platform: r.maybeAddr()}
+	p := &Pending{QueryID: r.u64(), Platform: r.maybeAddr()}
 	record := r.ref()
 	r.end()
 	if r.err != nil {
@@ -279,22 +251,8 @@ func parsePast(c *cell.Cell) (PastEpoch, error) {
 
 func parseBook(c *cell.Cell) (Book, error) {
 	r := read(c, "node book")
-	b := Book{
-		UnbondingAt: r.u32(), OpenChallenges: r.u16(),
-		Credits: map[attestation.Address]uint64{}, Challenges: map[[32]byte]Challenge{}, Settled: map[[32]byte]bool{},
-	}
+	b := Book{UnbondingAt: r.u32(), Credits: map[attestation.Address]uint64{}, Settled: map[[32]byte]bool{}}
 	r.dict(267, func(k, v *reader) { b.Credits[k.addr()] = v.u64() })
-	r.dict(256, func(k, v *reader) {
-		key := k.b32()
-		c := read(v.ref(), "challenge")
-		b.Challenges[key] = Challenge{
-			Kind: c.u8(), Deadline: c.u32(), Bond: c.u64(), Payout: c.addr(),
-			SnapshotSize: c.u64(), SnapshotRoot: c.b32(), Detail: c.ref(),
-		}
-		if c.end(); c.err != nil {
-			v.fail(c.err)
-		}
-	})
 	r.dict(256, func(k, v *reader) { b.Settled[k.b32()] = v.bool() })
 	r.end()
 	return b, r.err
@@ -314,5 +272,5 @@ func (s *NodeState) Record(epoch uint32) (*EpochRecord, bool) {
 }
 
 // Protected returns what the contract's balance may never fall below, beside
-// [NodeReserve]: stake, stake on its way out, bonds and credits.
+// [NodeReserve]: stake, stake on its way out and credits.
 func (s *NodeState) Protected() uint64 { return s.Stake + s.Unbonding + s.Owed }

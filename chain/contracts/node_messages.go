@@ -9,10 +9,14 @@ import (
 // Message values in nano that Node demands. The rest comes back.
 const (
 	ValueRegister uint64 = 100_000_000 // a registration, for all messages that follow from it
-	ValueSmall    uint64 = 10_000_000  // any other message
+	ValueSmall    uint64 = 10_000_000  // anchor, profile, stake, withdrawal
+	ValueReport   uint64 = 30_000_000  // report of a fault
+	ValueCheck    uint64 = 50_000_000  // retire, recheck
 	// NodeReserve stays in a Node for its storage; below it (plus stake, bonds
-	// and credits) no anchor is accepted from outside.
-	NodeReserve uint64 = 100_000_000
+	// and credits) no anchor is accepted from outside. A node that is not
+	// registered keeps [NodeReserveRetired].
+	NodeReserve        uint64 = 100_000_000
+	NodeReserveRetired uint64 = 20_000_000
 )
 
 // Operations of Node.
@@ -21,6 +25,14 @@ const (
 	opRegisterTDX         = 0xc0c00111
 	opAnchorInternal      = 0xc0c00112
 	opSetProfile          = 0xc0c00113
+	opStake               = 0xc0c00114
+	opUnbond              = 0xc0c00115
+	opWithdraw            = 0xc0c00116
+	opRetire              = 0xc0c00117
+	opRecheck             = 0xc0c00118
+	opReportHeads         = 0xc0c00119
+	opReportReceipts      = 0xc0c0011a
+	opCheckRegistration   = 0xc0c00201
 	opRegistrationChecked = 0xc0c00101
 	opSlotAnswer          = 0xc0c00102
 	opDone                = 0xc0c00001

@@ -28,12 +28,12 @@ func TestRegisterTDX(t *testing.T) {
 	}
 	info, _ := ReadQuote(mint(t, f.intel, testTD()))
 	c := s.Current
-	if c.ClaimsDigest != h.Digest() || c.Kind != KindTDX || c.BlockSeqno != h.BlockSeqno || c.ReceiptKey != h.ReceiptKey ||
+	if c.ClaimsDigest != h.Digest() || c.Check.Kind != KindTDX || c.BlockSeqno != h.BlockSeqno || c.ReceiptKey != h.ReceiptKey ||
 		c.LogKey != h.LogKey || c.IdentityKey != h.IdentityKey || c.RegisteredAt != f.Now ||
-		c.Measurement != info.Measurement || c.PlatformID != attestation.PlatformID("tdx", ppid(f)) {
+		c.Check.Measurement != info.Measurement || c.Check.PlatformID != attestation.PlatformID("tdx", ppid(f)) {
 		t.Errorf("record is %+v", c)
 	}
-	if c.Check.TDX == nil || c.Check.TDX.TCB != info.TCB || c.Check.TDX.FMSPC != info.FMSPC || c.Check.TDX.CAKey != info.CA.Digest() {
+	if c.Check.TDX == nil || c.Check.TDX.TCB != info.TCB || c.Check.TDX.FMSPC != info.FMSPC || c.Check.Authority != info.CA.Digest() {
 		t.Errorf("check is %+v, the quote says %+v", c.Check.TDX, info)
 	}
 	if want := f.Now + f.start.Params.RegistrationValidity; s.Expires != want {
@@ -65,7 +65,9 @@ func ppid(f *fixture) []byte { p := f.intel.PPID(); return p[:] }
 
 func TestAnchor(t *testing.T) {
 	f := newFixture(t, noStake)
-	refused(t, f.SendExternal(f.node, f.anchor(1).Body()), CodeNotRegistered)
+	refused(t, f.SendExternal(f.node, f.anchor(1).Body()), 9) // initial data is too short
+	f.setProfile()
+	refused(t, f.SendExternal(f.node, f.anchor(1).Body()), CodeEpoch)
 	f.register()
 	txs := good(t, f.SendExternal(f.node, f.anchor(1).Body()))
 	if fee := txs[0].Fees.Uint64(); fee > 2_000_000 {

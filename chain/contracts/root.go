@@ -198,8 +198,7 @@ func (s *RootState) moreCell() *cell.Cell {
 	for k, v := range s.Nodes {
 		nodes[k.Hash] = build().MustStoreUInt(uint64(v.Expires), 32).EndCell()
 	}
-	list := storeDict(build().MustStoreUInt(uint64(len(nodes)), 32), makeDict(256, nodes, hashKey)).EndCell()
-	return b.MustStoreRef(list).EndCell()
+	return storeDict(b.MustStoreUInt(uint64(len(nodes)), 32), makeDict(256, nodes, hashKey)).EndCell()
 }
 
 // RootAddress returns the address of the registry that starts from s, and the
@@ -304,17 +303,12 @@ func (s *RootState) parseMore(c *cell.Cell) error {
 			v.fail(p.err)
 		}
 	})
-	nodes := read(r.ref(), "list of nodes")
-	r.end()
-	if r.err != nil {
-		return r.err
-	}
-	count := nodes.u32()
-	nodes.dict(256, func(k, v *reader) {
+	count := r.u32()
+	r.dict(256, func(k, v *reader) {
 		s.Nodes[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = ListedNode{Expires: v.u32()}
 	})
-	if nodes.end(); nodes.err == nil && int(count) != len(s.Nodes) {
-		nodes.fail(errors.New("its length is not what it says"))
+	if r.end(); r.err == nil && int(count) != len(s.Nodes) {
+		r.fail(errors.New("the list of nodes is not as long as it says"))
 	}
-	return nodes.err
+	return r.err
 }

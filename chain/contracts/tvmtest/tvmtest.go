@@ -24,6 +24,7 @@ import (
 	"github.com/xssnick/tonutils-go/tvm"
 	"github.com/xssnick/tonutils-go/tvm/cell"
 	"github.com/xssnick/tonutils-go/tvm/tuple"
+	"github.com/xssnick/tonutils-go/tvm/vm"
 
 	"github.com/cocoon-go/cocoon/attestation"
 )
@@ -35,6 +36,8 @@ var configBoC []byte
 const GlobalID = -777
 
 // Start is the clock of a fresh world, unix seconds.
+var Hook vm.TraceHook
+
 const Start = 1_800_000_000
 
 // Coin is one coin in nano.
@@ -319,7 +322,7 @@ func (w *World) execute(q queued) Tx {
 	acc := w.account(q.to)
 	before := w.Balance(q.to)
 	res, err := w.vm.EmulateTransaction(block, acc, msg, tvm.TransactionOptions{
-		LogicalTime: int64(w.lt), RandSeed: make([]byte, 32), AccountStorageStat: w.stats[q.to],
+		LogicalTime: int64(w.lt), RandSeed: make([]byte, 32), AccountStorageStat: w.stats[q.to], TraceHook: Hook,
 	})
 	if err != nil {
 		w.T.Fatalf("message to %s: %v", q.to, err)
