@@ -63,6 +63,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*s.answer.Load())(w, r)
 }
 
+// count returns how many requests came that are no probes.
+func (s *server) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
 func (s *server) set(h http.HandlerFunc) { s.answer.Store(&h) }
 
 // text answers with a fixed status, type and body.
@@ -365,10 +372,10 @@ func TestUpstreamRetest(t *testing.T) {
 	}
 	s.dumb.Store(true)
 	s.text(200, "application/json", wholeGood)
-	n := len(s.requests)
+	n := s.count()
 	for range 3 {
 		resp, body, r, _ := askUp(t, u, chatBody)
-		if resp.StatusCode != 503 || gjson.Get(body, "error.code").Str != "engine_untested" || r.Finish != FinishFailed || len(s.requests) != n {
+		if resp.StatusCode != 503 || gjson.Get(body, "error.code").Str != "engine_untested" || r.Finish != FinishFailed || s.count() != n {
 			t.Errorf("garbage: %s", body)
 		}
 	}
@@ -395,7 +402,7 @@ func TestUpstreamUntested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, body, _, _ := askUp(t, u, chatBody); resp.StatusCode != 503 || gjson.Get(body, "error.code").Str != "engine_untested" || len(s.requests) != 0 {
+	if resp, body, _, _ := askUp(t, u, chatBody); resp.StatusCode != 503 || gjson.Get(body, "error.code").Str != "engine_untested" || s.count() != 0 {
 		t.Errorf("%s", body)
 	}
 }
