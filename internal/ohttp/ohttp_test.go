@@ -467,14 +467,22 @@ func TestIncremental(t *testing.T) {
 	rs, _ := s.Response()
 	pr, pw := io.Pipe()
 	r, _ := c.Response(pr)
-	w := NewWriter(pw, rs)
+	pieces := make(chan string)
+	go func() {
+		w := NewWriter(pw, rs)
+		for p := range pieces {
+			w.Write([]byte(p))
+		}
+		w.Close()
+		pw.Close()
+	}()
 	for _, want := range []string{"one", "two"} {
-		go w.Write([]byte(want))
+		pieces <- want
 		if got, last, err := r.Next(); string(got) != want || last || err != nil {
 			t.Fatalf("%q, %v, %v", got, last, err)
 		}
 	}
-	go func() { w.Close(); pw.Close() }()
+	close(pieces)
 	if got, last, err := r.Next(); len(got) != 0 || !last || err != nil {
 		t.Fatalf("%q, %v, %v", got, last, err)
 	}
