@@ -41,6 +41,7 @@ type Options struct {
 	Listen       string             // of the relay, default 127.0.0.1:0
 	Public       string             // URL of the relay for clients, default http://LISTEN
 	Endorsements []endorse.File     // served to clients
+	Engine       []byte             // of [ParseEngine]; default: the embedded engine
 	AnchorEvery  time.Duration      // default 10 minutes; not more often than the registry allows
 	Log          *slog.Logger       // default: silence
 	// Ready, when set, is called once the enclave serves.

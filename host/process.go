@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,18 +38,23 @@ type process struct {
 
 // configuration returns the measured configuration of this node's enclave.
 func (n *node) configuration(chainID int32) []byte {
-	t := n.trusted
+	t, engine := n.trusted, n.Engine
+	if len(engine) == 0 {
+		engine = []byte("engine = \"embedded\"\n")
+	}
+	head, tables, _ := bytes.Cut(engine, []byte("\n"))
 	return fmt.Appendf(nil, `version = 1
 chain_id = %d
 registry = %q
 node = %q
-engine = "embedded"
+%s
 
 [trusted_block]
 seqno = %d
 root_hash = "%x"
 file_hash = "%x"
-`, chainID, n.Registry.String(), n.addr.String(), t.Seqno, t.RootHash, t.FileHash)
+
+%s`, chainID, n.Registry.String(), n.addr.String(), head, t.Seqno, t.RootHash, t.FileHash, tables)
 }
 
 // start runs the enclave's program and waits until it says where it listens.

@@ -49,7 +49,7 @@ func main() {
 
 func setupUp(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 	var o host.Options
-	var reg, wallet, endorsements string
+	var reg, wallet, endorsements, engine string
 	fs.StringVar(&o.Dir, "dir", "", "the node's own `directory`")
 	fs.StringVar(&o.TON, "ton-config", "", "TON global config `file`")
 	fs.StringVar(&reg, "registry", "", "`address` of the registry, or a file that holds it")
@@ -57,6 +57,7 @@ func setupUp(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 	fs.StringVar(&o.Simulated, "simulated", "", "`directory` of a simulated platform instead of hardware")
 	fs.StringVar(&o.Device, "device", "", "confidential hardware: `tdx or snp`")
 	fs.StringVar(&endorsements, "endorsements", "", "`directory` of endorsements to serve to clients")
+	fs.StringVar(&engine, "engine", "", "`file` with [upstream] and [limits] of the enclave's configuration (default: the embedded engine)")
 	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of the relay")
 	fs.StringVar(&o.Public, "public-url", "", "`URL` of the relay for clients (default: http:// and the address)")
 	fs.StringVar(&o.Program, "enclave", "", "the cocoon-enclave `program` (default: beside this one)")
@@ -85,6 +86,15 @@ func setupUp(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		}
 		if endorsements != "" {
 			if o.Endorsements, err = endorse.Load(endorsements); err != nil {
+				return err
+			}
+		}
+		if engine != "" {
+			data, err := os.ReadFile(engine)
+			if err != nil {
+				return attestation.BadInput("engine: %w", err)
+			}
+			if o.Engine, err = host.ParseEngine(data); err != nil {
 				return err
 			}
 		}

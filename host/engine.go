@@ -1,0 +1,30 @@
+package host
+
+import (
+	"bytes"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// ParseEngine checks a file for [Options].Engine: the tables upstream and limits
+// of docs/spec/enclave-config.md, and nothing else. The enclave checks the values.
+func ParseEngine(data []byte) ([]byte, error) {
+	var v struct {
+		Upstream map[string]any `toml:"upstream"`
+		Limits   map[string]any `toml:"limits"`
+	}
+	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return nil, attestation.BadInput("engine file: only the tables [upstream] and [limits] belong here: %w", err)
+	}
+	if v.Upstream == nil && v.Limits == nil {
+		return nil, attestation.BadInput("engine file: neither [upstream] nor [limits] is in it")
+	}
+	kind := "embedded"
+	if v.Upstream != nil {
+		kind = "upstream"
+	}
+	return append([]byte("engine = \""+kind+"\"\n"), data...), nil
+}
