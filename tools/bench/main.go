@@ -1,0 +1,109 @@
+// Command bench measures one area and prints a line per figure:
+//
+//	go run ./tools/bench AREA [--json] [--short]
+//
+// Areas: demo, attestation, transport, enclave. Figures and their
+// baselines come from one run on one machine, so their ratios mean something
+// also where the machine is noisy. --short ends within 50 s.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+)
+
+// Figure is one measured number. Baseline 0 means that there is none.
+type Figure struct {
+	Name     string  `json:"name"`
+	Value    float64 `json:"value"`
+	Unit     string  `json:"unit"`
+	Baseline float64 `json:"baseline"`
+	Ratio    float64 `json:"ratio"`
+	Goal     string  `json:"goal"` // as it was set, for example "<= 1.2"
+	Met      bool    `json:"met"`
+}
+
+type area func(ctx context.Context, short bool) ([]Figure, error)
+
+var areas = map[string]area{
+	"demo":        demoArea,
+	"attestation": attestationArea,
+	"transport":   transportArea,
+	"enclave":     enclaveArea,
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, w io.Writer) error {
+	var names []string
+	for n := range areas {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	if len(args) == 0 || areas[args[0]] == nil {
+		return fmt.Errorf("name one area: %s", strings.Join(names, ", "))
+	}
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	asJSON := fs.Bool("json", false, "a JSON object a line")
+	short := fs.Bool("short", false, "end within 50 s")
+	if err := fs.Parse(args[1:]); err != nil {
+		return err
+	}
+	figures, err := areas[args[0]](ctx, *short)
+	if err != nil {
+		return err
+	}
+	for _, f := range figures {
+		if f.Baseline > 0 {
+			f.Ratio = f.Value / f.Baseline
+		}
+		f.Met = met(f)
+		if *asJSON {
+			if err := json.NewEncoder(w).Encode(f); err != nil {
+				return err
+			}
+			continue
+		}
+		line := fmt.Sprintf("%-34s %12.4g %-9s", f.Name, f.Value, f.Unit)
+		if f.Baseline > 0 {
+			line += fmt.Sprintf(" baseline %10.4g  ratio %7.3g", f.Baseline, f.Ratio)
+		}
+		if f.Goal != "" {
+			line += "  goal " + f.Goal
+			if f.Met {
+				line += "  met"
+			} else {
+				line += "  NOT MET"
+			}
+		}
+		fmt.Fprintln(w, line)
+	}
+	return nil
+}
+
+// met compares a value with its goal, "<= 1.2" or ">= 1000".
+func met(f Figure) bool {
+	op, limit, _ := strings.Cut(f.Goal, " ")
+	var v float64
+	if _, err := fmt.Sscanf(limit, "%g", &v); err != nil {
+		return f.Goal == ""
+	}
+	if op == ">=" {
+		return f.Value >= v
+	}
+	return f.Value <= v
+}
