@@ -250,53 +250,6 @@ func TestMutatedDocuments(t *testing.T) {
 	}
 }
 
-// TestSecondOpinion compares with go-tdx-guest v0.3.1 on every real TDX pair
-// that it can judge. Its known limits are listed where they apply.
-func TestSecondOpinion(t *testing.T) {
-	dir := vectorsDir(t)
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(readFile(t, dir, "manifest.json"), &m); err != nil {
-		t.Fatal(err)
-	}
-	var entries []manifestEntry
-	if err := json.Unmarshal(m["tdx"], &entries); err != nil {
-		t.Fatal(err)
-	}
-	agreed := 0
-	for _, e := range entries {
-		raw := readFile(t, dir, e.File)
-		q, err := intel.ParseQuote(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if q.Version != 4 {
-			continue // it reads version 4 only
-		}
-		for _, x := range e.Expected {
-			c, err := intel.ParseCollateral(readFile(t, dir, "tdx", "collateral", x.Collateral))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if strings.Contains(c.TCBInfo, `"`+strings.ToUpper(e.FMSPC)+`"`) && strings.ToUpper(e.FMSPC) != e.FMSPC {
-				continue // it compares the FMSPC with regard to case
-			}
-			f, err := intel.NewVerifier().Verify(q, endorse(t, c), time.Unix(x.Now, 0))
-			if err != nil {
-				t.Fatal(err)
-			}
-			mine := f.Status == intel.UpToDate
-			theirs := goTDXGuest(raw, c, verify.Options{}, time.Unix(x.Now, 0)) == nil
-			if mine != theirs {
-				t.Errorf("%s with %s: ours %s, go-tdx-guest accepts: %v", e.File, x.Collateral, f.Status, theirs)
-			}
-			agreed++
-		}
-	}
-	if agreed < 10 {
-		t.Errorf("only %d pairs compared", agreed)
-	}
-}
-
 // TestMutatedVectors flips bits of one real quote of version 4.
 func TestMutatedVectors(t *testing.T) {
 	dir := vectorsDir(t)

@@ -37,6 +37,7 @@ type manifestEntry struct {
 	Report   string `json:"report_data"`
 	Enclave  string `json:"mrenclave"`
 	Signer   string `json:"mrsigner"`
+	Validity string `json:"pck_validity"`
 	Expected []struct {
 		Collateral                             string
 		Now                                    int64
