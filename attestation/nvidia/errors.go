@@ -55,3 +55,11 @@ func (e *MissingError) Error() string {
 func inputAt(s Step, format string, a ...any) error {
 	return fault.BadInput("%w", &StepError{s, fmt.Errorf(format, a...)})
 }
+
+func falseAt(s Step, format string, a ...any) error {
+	return fault.False("%w", &StepError{s, fmt.Errorf(format, a...)})
+}
+
+func missing(s Step, what, why, url string) error {
+	return fault.Unknown("%w", &StepError{s, &MissingError{What: what, Why: why, URL: url}})
+}

@@ -1,0 +1,91 @@
+package nvidia_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
+)
+
+// vectorDir returns the directory of real evidence.
+func vectorDir(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("COCOON_VECTORS")
+	if dir == "" {
+		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
+	}
+	return dir
+}
+
+func readVector(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(vectorDir(t), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// nvidiaVector is an entry of the manifest.
+type nvidiaVector struct {
+	Report       string
+	Chain        string
+	Arch         string
+	Driver       string
+	VBIOS        string
+	RequestNonce string `json:"request_nonce"`
+	Expected     string
+}
+
+// id returns the short name that the manifest's pairs use.
+func (v nvidiaVector) id() string {
+	s := strings.TrimSuffix(filepath.Base(v.Report), ".report.bin")
+	return s[strings.LastIndex(s, "-")+1:]
+}
+
+func nvidiaVectors(t testing.TB) []nvidiaVector {
+	t.Helper()
+	var m struct{ NVIDIA []nvidiaVector }
+	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.NVIDIA) < 16 {
+		t.Fatalf("only %d NVIDIA entries", len(m.NVIDIA))
+	}
+	return m.NVIDIA
+}
+
+// evidence returns a real report and its chain in the form of bundles.
+func (v nvidiaVector) evidence(t testing.TB) []byte {
+	t.Helper()
+	e, err := nvidia.NewEvidence(readVector(t, v.Report), readVector(t, v.Chain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// at is a time inside the validity of all real device certificates.
+var at = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// bare looks at chain and report alone.
+var bare = nvidia.Options{WithoutRevocationUnsafe: true, WithoutRIMUnsafe: true}
+
+// wantErr asserts the family, the step and a part of the message.
+func wantErr(t testing.TB, err error, f fault.Family, s nvidia.Step, part string) {
+	t.Helper()
+	var se *nvidia.StepError
+	if err == nil || fault.FamilyOf(err) != f || !errors.As(err, &se) || se.Step != s || !strings.Contains(err.Error(), part) {
+		t.Errorf("got %v (family %d, step %+v), want family %d at step %q with %q", err, fault.FamilyOf(err), se, f, s, part)
+	}
+}
