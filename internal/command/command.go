@@ -3,7 +3,9 @@
 // family (docs/spec/exit-codes.md).
 //
 // Results go to standard output; everything else goes to standard error with
-// the program's name in front. A command returns an error and never exits.
+// the program's name in front. With --json, standard output gets JSON and
+// nothing else: the result, or an object with the one key "error". A command
+// returns an error and never exits.
 package command
 
 import (
@@ -15,7 +17,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -65,17 +66,16 @@ func (e *Env) PrintJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// ErrReported wraps an error whose explanation the command already printed:
-// only its exit code is left to say.
-type ErrReported struct{ Err error }
-
-func (e *ErrReported) Error() string { return e.Err.Error() }
-func (e *ErrReported) Unwrap() error { return e.Err }
-
 // Main runs the program with the process's arguments and streams, and exits.
-// SIGINT and SIGTERM cancel the context.
+// The first SIGINT, SIGTERM or SIGHUP cancels the context, the second ends the
+// process at once. A SIGHUP that the caller ignores (nohup) stays ignored.
 func (a *App) Main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop)
 	code := a.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -85,54 +85,80 @@ func (a *App) Main() {
 func (a *App) Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	env := &Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, name: a.Name}
 	err := a.dispatch(ctx, env, args)
-	var reported *ErrReported
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case errors.As(err, &reported):
-		return fault.ExitCode(err)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errInterrupted
 	}
-	env.Logf("%v", err)
-	return fault.ExitCode(err)
+	return env.report(err)
 }
 
+// dispatch finds the command and runs it.
 func (a *App) dispatch(ctx context.Context, env *Env, args []string) error {
 	if len(args) == 0 {
 		a.usage(env.Stderr)
-		return fault.BadInput("a command is needed; %s help lists them", a.Name)
+		return fault.BadInput("a command is needed; `%s help` lists them", a.Name)
 	}
+	env.JSON = asksJSON(args)
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
-		if cmd, _ := a.find(args[1:]); cmd != nil {
-			fs, _ := a.flags(cmd, env)
-			a.help(env.Stdout, cmd, fs)
-			return nil
-		}
-		a.usage(env.Stdout)
-		return nil
+		return a.helpOn(env, args[1:])
 	case "version", "-version", "--version":
-		fmt.Fprintln(env.Stdout, a.Name, Version())
-		return nil
+		return a.version(env, args[1:])
 	case "completion":
 		return a.completion(env, args[1:])
 	}
 	cmd, rest := a.find(args)
 	if cmd == nil {
-		return fault.BadInput("unknown command %q; %s help lists them", args[0], a.Name)
+		return a.unknown(env, args)
 	}
 	fs, run := a.flags(cmd, env)
 	pos, err := parseInterspersed(fs, rest)
 	if errors.Is(err, flag.ErrHelp) {
 		a.help(env.Stdout, cmd, fs)
-		return err
+		return nil
 	}
 	if err != nil {
-		return fault.BadInput("%s: %w; %s help %s explains", cmd.Name, err, a.Name, cmd.Name)
+		env.JSON = asksJSON(args)
+		return fault.BadInput("%s: %s; `%s help %s` explains", cmd.Name, longFlags(err), a.Name, cmd.Name)
 	}
 	env.Args = pos
 	return run(ctx, env)
+}
+
+// asksJSON looks for --json before the flags are parsed: that they can't be
+// parsed is an answer in JSON too.
+func asksJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "-json")
+}
+
+// unknown says what is wrong with a name that is no command: it may be the first
+// word of several.
+func (a *App) unknown(env *Env, args []string) error {
+	group := a.group(args[0])
+	if group == nil {
+		return fault.BadInput("unknown command %q; `%s help` lists them", args[0], a.Name)
+	}
+	if slices.ContainsFunc(args[1:], func(s string) bool { return s == "-h" || s == "-help" || s == "--help" }) {
+		return a.helpOn(env, args[:1])
+	}
+	names := make([]string, len(group))
+	for i, c := range group {
+		names[i] = c.Name
+	}
+	return fault.BadInput("%s is one of: %s; `%s help %s` explains", args[0], strings.Join(names, ", "), a.Name, args[0])
+}
+
+// group returns the commands of two words that start with this one.
+func (a *App) group(first string) []*Command {
+	var out []*Command
+	for _, c := range a.Commands {
+		if strings.HasPrefix(c.Name, first+" ") {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // parseInterspersed lets flags stand before, between and after arguments.
@@ -155,6 +181,14 @@ func parseInterspersed(fs *flag.FlagSet, args []string) ([]string, error) {
 	}
 }
 
+// longFlags writes the flags in an error of package flag as help writes them.
+func longFlags(err error) string {
+	s := strings.Replace(err.Error(), "flag provided but not defined: -", "unknown flag --", 1)
+	s = strings.Replace(s, "flag needs an argument: -", "no value given for --", 1)
+	s = strings.Replace(s, " for flag -", " for flag --", 1)
+	return strings.Replace(s, " for -", " for --", 1) // a boolean flag
+}
+
 func (a *App) flags(cmd *Command, env *Env) (*flag.FlagSet, func(context.Context, *Env) error) {
 	fs := flag.NewFlagSet(cmd.Name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -173,130 +207,4 @@ func (a *App) find(args []string) (*Command, []string) {
 		}
 	}
 	return nil, nil
-}
-
-func (a *App) usage(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s\n\nUsage: %s COMMAND [ARGUMENTS] [FLAGS]\n\nCommands:\n", a.Name, a.Short, a.Name)
-	width := len("completion bash|zsh|fish")
-	for _, c := range a.Commands {
-		width = max(width, len(c.head()))
-	}
-	for _, c := range a.Commands {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, c.head(), c.Short)
-	}
-	fmt.Fprintf(w, "  %-*s  %s\n", width, "completion bash|zsh|fish", "print a shell completion script")
-	fmt.Fprintf(w, "  %-*s  %s\n", width, "help [COMMAND]", "explain a command")
-	fmt.Fprintf(w, "  %-*s  %s\n", width, "version", "print the version")
-	fmt.Fprintf(w, "\nExit codes: 0 verified or done, 1 usage or internal, 2 evidence false, 3 could not find out,\n4 refused by policy, 5 chain disagrees.\n")
-	if a.Footer != "" {
-		fmt.Fprintf(w, "\n%s\n", a.Footer)
-	}
-}
-
-func (c *Command) head() string {
-	if c.Args == "" {
-		return c.Name
-	}
-	return c.Name + " " + c.Args
-}
-
-func (a *App) help(w io.Writer, cmd *Command, fs *flag.FlagSet) {
-	fmt.Fprintf(w, "Usage: %s %s [FLAGS]\n\n%s.\n", a.Name, cmd.head(), strings.TrimSuffix(upperFirst(cmd.Short), "."))
-	if cmd.Long != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(cmd.Long))
-	}
-	fmt.Fprintf(w, "\nFlags:\n")
-	fs.VisitAll(func(f *flag.Flag) {
-		arg, usage := flag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if arg != "" {
-			name += " " + strings.ToUpper(arg)
-		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
-			usage += " (default " + f.DefValue + ")"
-		}
-		fmt.Fprintf(w, "  %-24s  %s\n", name, usage)
-	})
-	if cmd.Example != "" {
-		fmt.Fprintf(w, "\nExample:\n  %s\n", cmd.Example)
-	}
-}
-
-func upperFirst(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
-
-// Version returns the version of the running program from its build
-// information: the module version of a release, or the revision of the source.
-func Version() string {
-	bi, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := bi.Main.Version
-	if v == "" || v == "(devel)" {
-		v = "devel"
-		for _, s := range bi.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				v = "devel-" + s.Value[:12]
-			}
-		}
-	}
-	return v
-}
-
-func (a *App) completion(env *Env, args []string) error {
-	if len(args) != 1 {
-		return fault.BadInput("completion: name one shell: bash, zsh or fish")
-	}
-	words := []string{"help", "version", "completion"}
-	flags := map[string][]string{}
-	for _, c := range a.Commands {
-		first, second, two := strings.Cut(c.Name, " ")
-		if !slices.Contains(words, first) {
-			words = append(words, first)
-		}
-		if two {
-			flags[first] = append(flags[first], second)
-		}
-		fs, _ := a.flags(c, &Env{})
-		fs.VisitAll(func(f *flag.Flag) {
-			if n := "--" + f.Name; !slices.Contains(flags[first], n) {
-				flags[first] = append(flags[first], n)
-			}
-		})
-	}
-	slices.Sort(words)
-	fn := "_" + strings.ReplaceAll(a.Name, "-", "_")
-	w := env.Stdout
-	switch args[0] {
-	case "zsh":
-		fmt.Fprintf(w, "autoload -U +X bashcompinit && bashcompinit\n")
-		fallthrough
-	case "bash":
-		fmt.Fprintf(w, "%s() {\n  local cur=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; fi\n  case ${COMP_WORDS[1]} in\n", fn, strings.Join(words, " "))
-		for _, c := range words {
-			if len(flags[c]) > 0 {
-				fmt.Fprintf(w, "    %s) COMPREPLY=($(compgen -f -W '%s' -- \"$cur\")) ;;\n", c, strings.Join(flags[c], " "))
-			}
-		}
-		fmt.Fprintf(w, "  esac\n}\ncomplete -F %s %s\n", fn, a.Name)
-	case "fish":
-		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -f -a '%s'\n", a.Name, strings.Join(words, " "))
-		for _, c := range words {
-			for _, f := range flags[c] {
-				if long, ok := strings.CutPrefix(f, "--"); ok {
-					fmt.Fprintf(w, "complete -c %s -n '__fish_seen_subcommand_from %s' -l %s\n", a.Name, c, long)
-				} else {
-					fmt.Fprintf(w, "complete -c %s -n '__fish_seen_subcommand_from %s' -a %s\n", a.Name, c, f)
-				}
-			}
-		}
-	default:
-		return fault.BadInput("completion: unknown shell %q; bash, zsh and fish are known", args[0])
-	}
-	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -30,6 +32,7 @@ func app() *App {
 		{Name: "echo twice", Short: "two words", Setup: func(*flag.FlagSet) func(context.Context, *Env) error {
 			return func(context.Context, *Env) error { return fault.Refused("no") }
 		}},
+		{Name: "two a", Short: "first", Setup: nothing}, {Name: "two b", Short: "second", Setup: nothing},
 		{Name: "fail", Short: "fails", Setup: func(*flag.FlagSet) func(context.Context, *Env) error {
 			return func(_ context.Context, env *Env) error {
 				switch env.Args[0] {
@@ -48,6 +51,25 @@ func app() *App {
 	}}
 }
 
+func nothing(*flag.FlagSet) func(context.Context, *Env) error {
+	return func(context.Context, *Env) error { return nil }
+}
+
+// TestInterrupted: a command that ends because of a signal says just that.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	a := &App{Name: "prog", Commands: []*Command{{Name: "wait", Setup: func(*flag.FlagSet) func(context.Context, *Env) error {
+		return func(ctx context.Context, _ *Env) error {
+			cancel()
+			return fault.Unknown("asking: %w", ctx.Err())
+		}
+	}}}}
+	var out, errs bytes.Buffer
+	if code := a.Run(ctx, []string{"wait"}, nil, &out, &errs); code != 1 || errs.String() != "prog: interrupted\n" {
+		t.Errorf("code %d, stderr %q", code, &errs)
+	}
+}
+
 func TestRun(t *testing.T) {
 	for _, tt := range []struct {
 		args, out, err string
@@ -64,12 +86,28 @@ func TestRun(t *testing.T) {
 		{"fail reported", "", "", 2},
 		{"fail x", "", "prog: bad\n", 1},
 		{"nope", "", "unknown command", 1},
-		{"echo --nope", "", "flag provided but not defined", 1},
+		{"echo --nope", "", "prog: echo: unknown flag --nope; `prog help echo` explains\n", 1},
+		{"echo --up=x", "", "invalid boolean value \"x\" for --up", 1},
+		{"fail unknown --json", "{\n  \"error\": {\n    \"family\": \"unknown\",\n    \"exit_code\": 3,\n    \"message\": \"who knows\"\n  }\n}\n", "prog: who knows\n", 3},
+		{"echo --nope --json", "\"family\": \"usage\"", "unknown flag", 1},
+		{"nope --json", "\"family\": \"usage\"", "unknown command", 1},
+		{"fail reported --json", "", "", 2},
+		{"two", "", "prog: two is one of: two a, two b; `prog help two` explains\n", 1},
+		{"two c", "", "two is one of", 1},
+		{"two --help", "Usage: prog two COMMAND", "", 0},
+		{"help two", "  two b  second", "", 0},
+		{"help two c", "", "there is no command \"two c\"", 1},
+		{"help nope", "", "there is no command \"nope\"", 1},
+		{"help", "completion bash|zsh|fish", "", 0},
+		{"version x", "", "takes no arguments", 1},
+		{"--version --json", "\"program\": \"prog\"", "", 0},
+		{"completion", "", "name one shell", 1},
+		{"completion zsh", "bashcompinit", "", 0},
 		{"", "", "a command is needed", 1},
 		{"help echo", "Usage: prog echo WORD... [FLAGS]", "", 0},
 		{"echo --help", "--up", "", 0},
 		{"version", "prog ", "", 0},
-		{"completion bash", "complete -F _prog prog", "", 0},
+		{"completion bash", "complete -o default -F _prog prog", "", 0},
 		{"completion fish", "complete -c prog", "", 0},
 		{"completion csh", "", "unknown shell", 1},
 	} {
@@ -86,5 +124,32 @@ func TestRun(t *testing.T) {
 				t.Errorf("stderr %q, want %q", &errs, tt.err)
 			}
 		})
+	}
+}
+
+// TestBashCompletion runs the script in bash and asks it.
+func TestBashCompletion(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not installed")
+	}
+	var script, errs bytes.Buffer
+	if code := app().Run(t.Context(), []string{"completion", "bash"}, nil, &script, &errs); code != 0 {
+		t.Fatal(&errs)
+	}
+	for words, want := range map[string]string{
+		"prog e":            "echo",
+		"prog completion f": "fish",
+		"prog two ":         "a b",
+		"prog two b --":     "--json",
+		"prog echo a --u":   "--up",
+		"prog echo a":       "", // file names are the shell's
+	} {
+		list := strings.Split(words, " ")
+		ask := fmt.Sprintf("%s\nCOMP_WORDS=('%s'); COMP_CWORD=%d; _prog; echo ${COMPREPLY[@]}\n", &script, strings.Join(list, "' '"), len(list)-1)
+		out, err := exec.Command(bash, "--norc", "-c", ask).CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%q completes to %q (%v), want %q", words, got, err, want)
+		}
 	}
 }
