@@ -61,7 +61,7 @@ func (v *QuoteInfo) readPCK(tbs []byte, sizes []int) error {
 		if i < 6 || tbs[at-n+1] != 0x82 || ppidEnd >= 0 {
 			continue
 		}
-		ppidEnd = at - 18 // the heads of TCB stand behind it
+		ppidEnd = at - 20 // the heads of TCB stand behind it
 		copy(v.PlatformID[:], tbs[ppidEnd-16:ppidEnd])
 		w := &derWalk{b: tbs, at: at}
 		for range 17 {
