@@ -42,6 +42,8 @@ type Subject struct {
 	Nonce      *[32]byte   // the caller's live nonce
 	Registered *Registered // what the chain says
 	EventLog   []byte      // what the machine's firmware and loader say that they measured
+
+	log *logVerdict // what came of EventLog, when it was judged before
 }
 
 // Appraise judges facts. It is pure, and lists every rule with its outcome.
@@ -80,6 +82,11 @@ func (a *appraisal) rule(ok bool, rule, text, expected, got string) {
 }
 
 func (a *appraisal) check(ok bool, family fault.Family, rule, text, expected, got string) {
+	a.v.add(newCheck(ok, family, rule, text, expected, got))
+}
+
+// newCheck makes a check; family is that of the error when it does not pass.
+func newCheck(ok bool, family fault.Family, rule, text, expected, got string) Check {
 	c := Check{Rule: rule, Text: text, Outcome: Pass, Expected: expected, Got: got, family: family}
 	switch {
 	case ok:
@@ -88,7 +95,7 @@ func (a *appraisal) check(ok bool, family fault.Family, rule, text, expected, go
 	default:
 		c.Outcome = Fail
 	}
-	a.v.add(c)
+	return c
 }
 
 func (a *appraisal) skip(format string, args ...any) {

@@ -3,23 +3,45 @@ package attestation
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/cocoon-go/cocoon/attestation/eventlog"
 	"github.com/cocoon-go/cocoon/attestation/fault"
 )
 
-// eventLog replays the event log into the registers of a TD. It judges no
-// event: code is accepted by its measurement.
+// logVerdict is what came of an event log. It is kept in place of the log, which
+// is large.
+type logVerdict struct {
+	checks     []Check
+	notChecked []string
+	components []ComponentVerdict
+}
+
+// eventLog adds what comes of the event log. It judges no event: code is
+// accepted by its measurement.
 func (a *appraisal) eventLog() {
-	if len(a.s.EventLog) == 0 {
-		return
+	l := a.s.log
+	if l == nil {
+		l = judgeLog(a.f, a.s.EventLog)
 	}
-	if a.f.Intel == nil || a.f.Intel.TD == nil {
-		a.skip("event log: evidence of kind %s has no register that it could be replayed into", a.f.Kind)
-		return
+	for _, c := range l.checks {
+		a.v.add(c)
 	}
-	const text = "the event log is the one of this boot"
-	l, err := eventlog.Parse(a.s.EventLog)
+	a.v.NotChecked = append(a.v.NotChecked, l.notChecked...)
+	a.v.Facts.Components = slices.Clone(l.components)
+}
+
+// judgeLog replays an event log into the registers of a TD.
+func judgeLog(f *Facts, log []byte) *logVerdict {
+	v := new(logVerdict)
+	if len(log) == 0 {
+		return v
+	}
+	if f.Intel == nil || f.Intel.TD == nil {
+		v.notChecked = append(v.notChecked, fmt.Sprintf("event log: evidence of kind %s has no register that it could be replayed into", f.Kind))
+		return v
+	}
+	l, err := eventlog.Parse(log)
 	if err == nil {
 		err = l.CheckData(eventlog.SHA384)
 	}
@@ -28,22 +50,28 @@ func (a *appraisal) eventLog() {
 		got, err = l.RTMRs()
 	}
 	if err != nil {
-		a.check(false, fault.FamilyOf(err), "tdx.event_log", text, "", err.Error())
-		return
+		v.add(fault.FamilyOf(err), "", err.Error())
+		return v
 	}
-	rtmr := a.f.Intel.TD.RTMR
+	rtmr := f.Intel.TD.RTMR
 	for i := range got {
 		if i == 3 && got[i] == [48]byte{} {
 			break // extended after the firmware's log ended; binding.configuration covers it
 		}
 		if got[i] != rtmr[i] {
-			a.check(false, fault.FamilyFalse, "tdx.event_log", text, fmt.Sprintf("RTMR%d %x", i, rtmr[i]), fmt.Sprintf("the log replays to %x", got[i]))
-			return
+			v.add(fault.FamilyFalse, fmt.Sprintf("RTMR%d %x", i, rtmr[i]), fmt.Sprintf("the log replays to %x", got[i]))
+			return v
 		}
 	}
-	a.check(true, fault.FamilyFalse, "tdx.event_log", text, "", fmt.Sprintf("%d events", len(l.Events)))
+	v.add(fault.FamilyNone, "", fmt.Sprintf("%d events", len(l.Events)))
 	for _, c := range l.Components(eventlog.SHA384) {
-		a.v.Facts.Components = append(a.v.Facts.Components, ComponentVerdict{
+		v.components = append(v.components, ComponentVerdict{
 			Register: int(c.Register) - 1, Role: string(c.Role), Type: c.Type.String(), Digest: hex.EncodeToString(c.Digest), Text: c.Text})
 	}
+	return v
+}
+
+// add adds the one check of the log; no family means that it passes.
+func (v *logVerdict) add(family fault.Family, expected, got string) {
+	v.checks = append(v.checks, newCheck(family == fault.FamilyNone, family, "tdx.event_log", "the event log is the one of this boot", expected, got))
 }

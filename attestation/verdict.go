@@ -295,22 +295,3 @@ func VerdictOf(err error) *Verdict {
 	}
 	return nil
 }
-
-// clone returns a copy that shares nothing that can change.
-func (v *Verdict) clone() *Verdict {
-	out := *v
-	out.Checks = append([]Check{}, v.Checks...)
-	out.Refusals = append([]string{}, v.Refusals...)
-	out.NotChecked = append([]string{}, v.NotChecked...)
-	if v.Facts != nil {
-		f := *v.Facts
-		f.Components = append([]ComponentVerdict(nil), f.Components...)
-		if f.IntelVerdict != nil {
-			i := *f.IntelVerdict
-			i.Advisories = append([]string{}, i.Advisories...)
-			f.IntelVerdict = &i
-		}
-		out.Facts = &f
-	}
-	return &out
-}

@@ -25,6 +25,7 @@ type Verifier struct {
 	policy *Policy
 	intel  *intel.Verifier
 	amd    *amd.Verifier
+	lists  lists
 }
 
 // NewVerifier returns a verifier for a policy. A nil policy is an [*InputError]:
@@ -75,17 +76,22 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 	if err != nil {
 		return nil, &VerdictError{FailedVerdict(item.Kind, in.At, err), err}
 	}
-	var reg *Registered
-	if in.Registered != nil {
-		reg = in.Registered.clone()
+	s := Subject{At: in.At, Claims: claims, log: judgeLog(facts, in.Bundle.EventLog)}
+	if in.Nonce != nil {
+		nonce := *in.Nonce
+		s.Nonce = &nonce
 	}
-	verdict := v.policy.Appraise(facts, Subject{At: in.At, Claims: claims, Nonce: in.Nonce, Registered: reg, EventLog: in.Bundle.EventLog})
-	if err := verdict.Err(); err != nil {
+	if in.Registered != nil {
+		reg := *in.Registered
+		reg.Measurements, reg.Models = v.lists.share(reg.Measurements), v.lists.share(reg.Models)
+		s.Registered = &reg
+	}
+	if err := v.policy.Appraise(facts, s).Err(); err != nil {
 		return nil, err
 	}
 	return &Verified{
-		claims: claims, digest: claims.Digest(), verdict: verdict, registered: reg, platform: facts.PlatformID(),
-		notAfter: v.policy.notAfter(facts, claims, reg), models: v.policy.acceptedModels(claims, reg),
+		policy: v.policy, facts: facts, subject: s, claims: claims, digest: claims.Digest(),
+		notAfter: v.policy.notAfter(facts, claims, s.Registered), models: v.policy.acceptedModels(claims, s.Registered),
 	}, nil
 }
 
@@ -149,14 +155,17 @@ func (p *Policy) acceptedModels(c *Claims, r *Registered) []Model {
 
 // Verified is proof that a bundle passed [Verifier.Verify]. Its methods return
 // copies. The zero value proves nothing, and every method of it panics.
+//
+// One takes about 4 KiB beside the claims, whose key configurations have
+// 1.3 KiB each: the verdict is made when somebody asks for it.
 type Verified struct {
-	claims     *Claims
-	digest     [32]byte
-	verdict    *Verdict
-	registered *Registered
-	platform   [32]byte
-	notAfter   time.Time
-	models     []Model
+	policy   *Policy
+	facts    *Facts
+	subject  Subject
+	claims   *Claims
+	digest   [32]byte
+	notAfter time.Time
+	models   []Model
 }
 
 // Claims returns the verified claims.
@@ -166,17 +175,17 @@ func (v *Verified) Claims() *Claims { return v.claims.clone() }
 func (v *Verified) Digest() [32]byte { v.must(); return v.digest }
 
 // Verdict returns the verdict with every check.
-func (v *Verified) Verdict() *Verdict { return v.verdict.clone() }
+func (v *Verified) Verdict() *Verdict { v.must(); return v.policy.Appraise(v.facts, v.subject) }
 
 // Simulated reports whether the evidence comes from a simulated platform, which
 // protects nothing. Every output must then say SIMULATED.
-func (v *Verified) Simulated() bool { return v.verdict.Simulated }
+func (v *Verified) Simulated() bool { v.must(); return v.facts.Simulated }
 
 // NotAfter returns the time from which the bundle must be verified again.
 func (v *Verified) NotAfter() time.Time { v.must(); return v.notAfter }
 
 // PlatformID returns the id of the machine.
-func (v *Verified) PlatformID() [32]byte { v.must(); return v.platform }
+func (v *Verified) PlatformID() [32]byte { v.must(); return v.facts.PlatformID() }
 
 // Models returns the models that the node serves and the policy accepts, by
 // name.
@@ -185,10 +194,10 @@ func (v *Verified) Models() []Model { v.must(); return slices.Clone(v.models) }
 // Registered returns what the chain said, nil when the policy did without.
 func (v *Verified) Registered() *Registered {
 	v.must()
-	if v.registered == nil {
+	if v.subject.Registered == nil {
 		return nil
 	}
-	return v.registered.clone()
+	return v.subject.Registered.clone()
 }
 
 // KeyConfig returns the OHTTP key configuration to seal to at a time: of those
