@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/client"
@@ -195,4 +197,26 @@ func replaceOnce(t testing.TB, s, old, new string) string {
 		t.Fatalf("%q is there %d times", old, strings.Count(s, old))
 	}
 	return strings.Replace(s, old, new, 1)
+}
+
+// field returns a text of a JSON answer.
+func field(t testing.TB, body []byte, path string) string {
+	t.Helper()
+	v := gjson.GetBytes(body, path)
+	if v.Type != gjson.String {
+		t.Fatalf("no text %s in %s", path, body)
+	}
+	return v.String()
+}
+
+// streamed returns the content of a streamed chat answer, as far as it goes.
+func streamed(t testing.TB, body []byte) string {
+	t.Helper()
+	var out strings.Builder
+	for line := range strings.Lines(string(body)) {
+		if data, ok := strings.CutPrefix(line, "data: {"); ok && strings.HasSuffix(line, "\n") {
+			out.WriteString(gjson.Get("{"+data, "choices.0.delta.content").String())
+		}
+	}
+	return out.String()
 }
