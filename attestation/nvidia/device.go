@@ -165,7 +165,8 @@ func (d *device) readLeaf(leaf *x509.Certificate) error {
 		want = 0x50
 	}
 	if sn := d.above[0].SerialNumber.Bytes(); len(sn) == 9 && sn[0] == want {
-		d.id, d.hasID = [8]byte(sn[1:]), true
+		d.id = [8]byte(sn[1:])
+		d.hasID = d.id != [8]byte{}
 	}
 	return nil
 }
