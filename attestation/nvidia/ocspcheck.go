@@ -1,0 +1,167 @@
+package nvidia
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+)
+
+// ocspCheck looks up certificates in a set of responses.
+type ocspCheck struct {
+	set  *ocspSet
+	o    *Options
+	at   time.Time
+	held *memo
+	w    *window // narrowed to the responses in use
+}
+
+// chain checks a verified chain, leaf first, root last: every certificate from
+// index first on, but not the root. It narrows the window to the responses.
+func (k *ocspCheck) chain(chain []*x509.Certificate, first int) (Revocation, error) {
+	rev := Revocation{Checked: true}
+	for i := first; i < len(chain)-1; i++ {
+		r, err := k.good(chain[i], chain[i+1])
+		if err != nil {
+			return Revocation{}, err
+		}
+		if r == nil {
+			rev.Checked = false
+			continue
+		}
+		if rev.ThisUpdate.IsZero() || r.ThisUpdate.Before(rev.ThisUpdate) {
+			rev.ThisUpdate = r.ThisUpdate
+		}
+		if u := r.until(); rev.NextUpdate.IsZero() || u.Before(rev.NextUpdate) {
+			rev.NextUpdate = u
+		}
+	}
+	return rev, nil
+}
+
+// good returns the response that says good, or nothing when there is none and
+// the caller opted out. What the newest response of an authorized responder says
+// counts, and every revocation for good, however old.
+func (k *ocspCheck) good(c, issuer *x509.Certificate) (*ocspResponse, error) {
+	what := fmt.Sprintf("OCSP response for %q", c.Subject.CommonName)
+	url := OCSPURL
+	if len(c.OCSPServer) != 0 {
+		url = c.OCSPServer[0]
+	}
+	newest, refused := k.newest(c, issuer)
+	if newest == nil && k.o.WithoutRevocationUnsafe {
+		return nil, nil
+	}
+	if newest == nil && refused != nil {
+		return nil, missing(StepRevocation, what, refused.Error(), url)
+	}
+	if newest == nil {
+		return nil, missing(StepRevocation, what, "missing", url)
+	}
+	switch newest.Status {
+	case ocsp.Good:
+	case ocsp.Revoked:
+		return nil, falseAt(StepRevocation, "%q with serial number %x was revoked at %s (reason %d)",
+			c.Subject.CommonName, c.SerialNumber, stamp(newest.RevokedAt), newest.RevocationReason)
+	default:
+		return nil, missing(StepRevocation, what, "the responder does not know the certificate", url)
+	}
+	if err := k.inForce(newest, what, url); err != nil {
+		if k.o.WithoutRevocationUnsafe {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return newest, nil
+}
+
+// newest returns the response that counts, or why the last one seen does not.
+func (k *ocspCheck) newest(c, issuer *x509.Certificate) (newest *ocspResponse, refused error) {
+	for _, r := range k.set.bySerial[c.SerialNumber.String()] {
+		if !r.isFor(c, issuer) {
+			continue
+		}
+		if err := k.authorized(r, issuer); err != nil {
+			refused = err
+			continue
+		}
+		if r.Status == ocsp.Revoked && r.RevocationReason != ocsp.CertificateHold && !r.RevokedAt.After(k.at) {
+			return r, nil
+		}
+		if r.ThisUpdate.After(k.at) {
+			refused = errors.New("valid from " + stamp(r.ThisUpdate) + ", later than the time of verification " + stamp(k.at))
+			continue
+		}
+		if newest == nil || r.ThisUpdate.After(newest.ThisUpdate) {
+			newest = r
+		}
+	}
+	return newest, refused
+}
+
+// inForce narrows the window to the response and to its responder.
+func (k *ocspCheck) inForce(r *ocspResponse, what, url string) error {
+	if err := k.w.narrow(StepRevocation, what, r.ThisUpdate, r.until(), k.at, url); err != nil {
+		return err
+	}
+	if r.Certificate == nil {
+		return nil
+	}
+	return k.w.narrow(StepRevocation, what+": its responder's certificate", r.Certificate.NotBefore, r.Certificate.NotAfter, k.at, url)
+}
+
+// authorized checks who signed the response: the issuer itself, or a responder
+// to which this very issuer gave a certificate for OCSP signing (RFC 6960,
+// section 4.2.2.2).
+func (k *ocspCheck) authorized(r *ocspResponse, issuer *x509.Certificate) error {
+	signer := r.Certificate
+	if signer == nil {
+		signer = issuer
+		own := sha256.Sum256(issuer.Raw)
+		check := func() error { return r.CheckSignatureFrom(issuer) }
+		if once(k.held, digestOf("ocsp", r.digest[:], own[:]), check) != nil {
+			return errors.New("it is not signed by the issuer")
+		}
+	} else if !signer.Equal(issuer) {
+		if err := once(k.held, linkKey(signer, issuer), func() error { return signedBy(signer, issuer) }); err != nil {
+			return fmt.Errorf("its responder is not of the issuer: %w", err)
+		}
+		if !slices.Contains(signer.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
+			return errors.New("its responder's certificate is not for OCSP signing")
+		}
+	}
+	if k, ok := signer.PublicKey.(*ecdsa.PublicKey); !ok || k.Curve != elliptic.P384() && k.Curve != elliptic.P256() {
+		return errors.New("its responder's key is not on P-384 or P-256")
+	}
+	return named(r, signer)
+}
+
+// named checks that the response names its signer as the responder (RFC 6960,
+// section 4.2.2.3).
+func named(r *ocspResponse, signer *x509.Certificate) error {
+	if r.RawResponderName != nil && bytes.Equal(r.RawResponderName, signer.RawSubject) {
+		return nil
+	}
+	var key struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Bits      asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(signer.RawSubjectPublicKeyInfo, &key); err != nil {
+		return errors.New("its responder's key is malformed")
+	}
+	// SHA-1 is only a name here.
+	if d := sha1.Sum(key.Bits.RightAlign()); bytes.Equal(r.ResponderKeyHash, d[:]) {
+		return nil
+	}
+	return errors.New("it names another responder")
+}
