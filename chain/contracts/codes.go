@@ -43,7 +43,6 @@ const (
 	CodeNotPending        = 219 // answer to a registration that is not pending
 	CodeReportData        = 221 // the quote does not carry the claims digest
 	CodeConfiguration     = 222 // MRCONFIGID, MROWNER, MROWNERCONFIG or MRSERVICETD is not zero
-	CodeQuoteLayout       = 300 // a cell has another length or other references than the layout says
 	CodeQuoteCertificate  = 301 // the PCK certificate is not of the one accepted form
 	CodeQuotePCKSignature = 302 // not signed by the CA key
 	CodeQuotePCKNotYet    = 303 // the PCK certificate is not valid yet
