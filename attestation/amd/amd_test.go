@@ -323,6 +323,26 @@ func TestRevocation(t *testing.T) {
 		_, _, err := setup{crl: b}.run(t)
 		wantErr(t, err, fault.FamilyFalse, amd.StepRevocation, "not signed by it")
 	})
+	t.Run("forged beside a good one", func(t *testing.T) {
+		chip, err := v.NewChip(sim.AMDChipConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := chip.Report(sim.AMDReport{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged := slices.Clone(crl(t, v, day(0), day(9)))
+		forged[len(forged)-1] ^= 1
+		good := crl(t, v, day(-1), day(1))
+		verifier := amd.NewVerifier(amd.Options{SimulatedRoots: [][32]byte{v.Root()}}, 0)
+		for range 2 {
+			f, err := verifier.Verify(report, endorsements(t, append(chip.Documents(), forged, good)...), now)
+			if err != nil || !f.Revocation.NextUpdate.Equal(day(1)) {
+				t.Errorf("%v, %+v", err, f)
+			}
+		}
+	})
 	t.Run("of another product", func(t *testing.T) {
 		_, _, err := setup{crl: crl(t, vendor(t, amd.Genoa), day(-1), day(1))}.run(t)
 		wantErr(t, err, fault.FamilyUnknown, amd.StepRevocation, "missing")

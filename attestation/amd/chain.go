@@ -9,6 +9,8 @@ import (
 	"math/big"
 	"slices"
 	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/internal/memo"
 )
 
 // maxTries bounds the signatures that are checked while a chain is built from
@@ -54,6 +56,14 @@ func (c *Chain) NotAfter() time.Time { return c.notAfter }
 // signature that does not hold, an untrusted root and a revoked certificate are
 // false evidence.
 func VerifyChain(r *Report, e *Endorsements, o Options, at time.Time) (*Chain, error) {
+	return verifyChain(r, e, o, at, nil)
+}
+
+// signatures remembers which intermediates and revocation lists a key has
+// signed; nil remembers nothing.
+type signatures = memo.Cache[error]
+
+func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *signatures) (*Chain, error) {
 	if r == nil || e == nil {
 		return nil, inputAt(StepLeaf, "no report or no endorsements given")
 	}
@@ -66,11 +76,11 @@ func VerifyChain(r *Report, e *Endorsements, o Options, at time.Time) (*Chain, e
 	}
 	product := info.product
 	inter, err := findIssuer(leaf, slices.Concat(e.certs, builtin().intermediates),
-		info.kind.intermediateName(product), product, info.kind)
+		info.kind.intermediateName(product), product, info.kind, signedBy)
 	if err != nil {
 		return nil, err
 	}
-	ark, simulated, err := findRoot(inter, e, o, product, info.kind)
+	ark, simulated, err := findRoot(inter, e, o, product, info.kind, at, known)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +101,7 @@ func VerifyChain(r *Report, e *Endorsements, o Options, at time.Time) (*Chain, e
 			return nil, err
 		}
 	}
-	if err := c.checkRevocation(e, o, at, ark, inter, leaf); err != nil {
+	if err := c.checkRevocation(e, o, at, known, ark, inter, leaf); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -160,8 +170,9 @@ func selectLeaf(r *Report, e *Endorsements) (*x509.Certificate, *leafInfo, error
 }
 
 // findIssuer returns the certificate among candidates that carries the wanted
-// name and signed c.
-func findIssuer(c *x509.Certificate, candidates []*x509.Certificate, name string, p Product, k KeyKind) (*x509.Certificate, error) {
+// name and, as check says, signed c.
+func findIssuer(c *x509.Certificate, candidates []*x509.Certificate, name string, p Product, k KeyKind,
+	check func(c, ca *x509.Certificate) error) (*x509.Certificate, error) {
 	if c.Issuer.CommonName != name {
 		return nil, falseAt(StepChain, "%q is issued by %q, want %q", c.Subject.CommonName, c.Issuer.CommonName, name)
 	}
@@ -172,7 +183,7 @@ func findIssuer(c *x509.Certificate, candidates []*x509.Certificate, name string
 			continue
 		}
 		tries++
-		if last = signedBy(c, ca); last == nil {
+		if last = check(c, ca); last == nil {
 			return ca, nil
 		}
 	}
@@ -198,7 +209,7 @@ func signedBy(c, ca *x509.Certificate) error {
 }
 
 // findRoot returns the trusted root that signed the intermediate.
-func findRoot(inter *x509.Certificate, e *Endorsements, o Options, p Product, k KeyKind) (*x509.Certificate, bool, error) {
+func findRoot(inter *x509.Certificate, e *Endorsements, o Options, p Product, k KeyKind, at time.Time, known *signatures) (*x509.Certificate, bool, error) {
 	if ark := builtin().issuer[sha256.Sum256(inter.Raw)]; ark != nil {
 		return ark, false, nil
 	}
@@ -206,7 +217,9 @@ func findRoot(inter *x509.Certificate, e *Endorsements, o Options, p Product, k 
 	if bytes.Equal(inter.RawIssuer, inter.RawSubject) {
 		return nil, false, falseAt(StepChain, "%q is self-signed", inter.Subject.CommonName)
 	}
-	ark, err := findIssuer(inter, slices.Concat(builtin().roots, e.certs), name, p, k)
+	ark, err := findIssuer(inter, slices.Concat(builtin().roots, e.certs), name, p, k, func(c, ca *x509.Certificate) error {
+		return once(known, c.Raw, ca, c.NotAfter, at, func() error { return signedBy(c, ca) })
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -222,31 +235,28 @@ func findRoot(inter *x509.Certificate, e *Endorsements, o Options, p Product, k 
 	return nil, false, falseAt(StepRoot, "the chain ends at root sha256:%x, which is neither AMD's nor named by the caller", fp)
 }
 
+// once checks that ca signed raw, unless that is known. until is when what was
+// signed ends.
+func once(known *signatures, raw []byte, ca *x509.Certificate, until, at time.Time, check func() error) error {
+	k := memo.KeyOf(raw, sha256.Sum256(ca.Raw))
+	if err, ok := known.Get(&k, at); ok {
+		return err
+	}
+	err := check()
+	known.Put(&k, err, until)
+	return err
+}
+
 // checkRevocation looks the intermediate and the leaf up in the newest
 // revocation list of the root that is in force. AMD revokes intermediates; the
 // leaves all have serial number 0 and are superseded by TCB instead, so their
 // lookup only matters if AMD ever revokes the lot.
-func (c *Chain) checkRevocation(e *Endorsements, o Options, at time.Time, ark, inter, leaf *x509.Certificate) error {
+func (c *Chain) checkRevocation(e *Endorsements, o Options, at time.Time, known *signatures, ark, inter, leaf *x509.Certificate) error {
 	what := "revocation list of " + ark.Subject.CommonName
 	url := CRLURL(c.leaf.product, c.leaf.kind)
-	var newest, stale *x509.RevocationList
-	for _, l := range e.crls {
-		if !bytes.Equal(l.RawIssuer, ark.RawSubject) || !bytes.Equal(l.AuthorityKeyId, ark.SubjectKeyId) {
-			continue // another product's or another root's
-		}
-		if at.Before(l.ThisUpdate) || at.After(l.NextUpdate) {
-			if stale == nil || l.NextUpdate.After(stale.NextUpdate) {
-				stale = l
-			}
-			continue
-		}
-		if newest == nil || l.ThisUpdate.After(newest.ThisUpdate) {
-			newest = l
-		}
-	}
-	list := newest
-	if list == nil {
-		list = stale
+	list, err := findList(e, ark, at, known, url)
+	if err != nil {
+		return err
 	}
 	if list == nil {
 		if o.WithoutRevocationUnsafe {
@@ -254,23 +264,12 @@ func (c *Chain) checkRevocation(e *Endorsements, o Options, at time.Time, ark, i
 		}
 		return missing(StepRevocation, what, "missing", url)
 	}
-	if list.SignatureAlgorithm != x509.SHA384WithRSAPSS {
-		return falseAt(StepRevocation, "%s: signature algorithm %v, want SHA384-RSAPSS", what, list.SignatureAlgorithm)
-	}
-	if err := list.CheckSignatureFrom(ark); err != nil {
-		return falseAt(StepRevocation, "%s: not signed by it: %w", what, err)
-	}
-	for _, x := range list.Extensions {
-		if x.Critical { // RFC 5280, section 5.2: such a list must not be used
-			return missing(StepRevocation, what, fmt.Sprintf("has the unknown critical extension %v", x.Id), url)
-		}
-	}
 	for _, x := range []*x509.Certificate{inter, leaf} {
 		if t, ok := revoked(list, x.SerialNumber); ok {
 			return falseAt(StepRevocation, "%q with serial number %x was revoked at %s", x.Subject.CommonName, x.SerialNumber, day(t))
 		}
 	}
-	if newest == nil && o.WithoutRevocationUnsafe {
+	if o.WithoutRevocationUnsafe && !inForce(list, at) {
 		return nil
 	}
 	if err := c.narrow(StepRevocation, what, list.ThisUpdate, list.NextUpdate, at, url); err != nil {
@@ -279,6 +278,65 @@ func (c *Chain) checkRevocation(e *Endorsements, o Options, at time.Time, ark, i
 	c.revocation = Revocation{Checked: true, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate}
 	if list.Number != nil {
 		c.revocation.Number = list.Number.String()
+	}
+	return nil
+}
+
+func inForce(l *x509.RevocationList, at time.Time) bool {
+	return !at.Before(l.ThisUpdate) && !at.After(l.NextUpdate)
+}
+
+// findList returns the list of ark to use: of those that ark signed, one in
+// force before others, then the newest. It is nil when there is none, and an
+// error when none of those in its name can be used.
+func findList(e *Endorsements, ark *x509.Certificate, at time.Time, known *signatures, url string) (*x509.RevocationList, error) {
+	var lists []*x509.RevocationList
+	for _, l := range e.crls {
+		if bytes.Equal(l.RawIssuer, ark.RawSubject) && bytes.Equal(l.AuthorityKeyId, ark.SubjectKeyId) { // else another product's or root's
+			lists = append(lists, l)
+		}
+	}
+	slices.SortStableFunc(lists, func(a, b *x509.RevocationList) int {
+		x, y := inForce(a, at), inForce(b, at)
+		switch {
+		case x != y && x:
+			return -1
+		case x != y:
+			return 1
+		case x:
+			return b.ThisUpdate.Compare(a.ThisUpdate)
+		}
+		return b.NextUpdate.Compare(a.NextUpdate)
+	})
+	var first error
+	for i, l := range lists {
+		if i == maxTries {
+			break
+		}
+		err := once(known, l.Raw, ark, l.NextUpdate, at, func() error { return checkList(l, ark, url) })
+		if err == nil {
+			return l, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// checkList checks that ark signed l and that nothing in it is unknown.
+func checkList(l *x509.RevocationList, ark *x509.Certificate, url string) error {
+	what := "revocation list of " + ark.Subject.CommonName
+	if l.SignatureAlgorithm != x509.SHA384WithRSAPSS {
+		return falseAt(StepRevocation, "%s: signature algorithm %v, want SHA384-RSAPSS", what, l.SignatureAlgorithm)
+	}
+	if err := l.CheckSignatureFrom(ark); err != nil {
+		return falseAt(StepRevocation, "%s: not signed by it: %w", what, err)
+	}
+	for _, x := range l.Extensions {
+		if x.Critical { // RFC 5280, section 5.2: such a list must not be used
+			return missing(StepRevocation, what, fmt.Sprintf("has the unknown critical extension %v", x.Id), url)
+		}
 	}
 	return nil
 }

@@ -1,12 +1,11 @@
 package amd
 
 import (
-	"bytes"
 	"crypto/ecdsa"
-	"crypto/sha256"
 	"crypto/sha512"
-	"math/big"
 	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/internal/memo"
 )
 
 // Facts is what a verified report proves. It is a value: changing it changes
@@ -90,7 +89,8 @@ func (c *Chain) verify(r *Report, at time.Time) (*Facts, error) {
 		return nil, falseAt(StepBinding, "%w", err)
 	}
 	digest := sha512.Sum384(r.signed[:])
-	if !ecdsa.Verify(c.leaf.key, digest[:], new(big.Int).SetBytes(r.r[:]), new(big.Int).SetBytes(r.s[:])) {
+	var sig [2*(scalarSize+3) + 2]byte
+	if !ecdsa.VerifyASN1(c.leaf.key, digest[:], appendDERSignature(sig[:0], r.r[:], r.s[:])) {
 		return nil, falseAt(StepSignature, "the %v did not sign this report", c.leaf.kind)
 	}
 	f := &Facts{
@@ -112,14 +112,30 @@ func (c *Chain) verify(r *Report, at time.Time) (*Facts, error) {
 	return f, nil
 }
 
-// selectorDigest is a cache key for the chain that [VerifyChain] would build.
-func selectorDigest(r *Report, e *Endorsements) [32]byte {
-	var b bytes.Buffer
-	b.WriteString("snp chain\n")
-	b.Write(e.digest[:])
-	b.WriteByte(byte(r.SigningKey))
-	b.WriteByte(byte(r.Product()))
-	b.Write(r.ChipID[:])
-	b.Write(r.ReportedTCB[:])
-	return sha256.Sum256(b.Bytes())
+// selector is the key of the chain that [VerifyChain] would build: what the
+// report selects, and from which documents.
+func selector(r *Report, e *Endorsements) memo.Key {
+	b := make([]byte, 0, 2+ChipIDSize+len(r.ReportedTCB))
+	b = append(b, byte(r.SigningKey), byte(r.Product()))
+	b = append(b, r.ChipID[:]...)
+	return memo.KeyOf(append(b, r.ReportedTCB[:]...), e.digest)
+}
+
+// appendDERSignature writes two big-endian numbers as the ASN.1 sequence that
+// crypto/ecdsa reads.
+func appendDERSignature(b, r, s []byte) []byte {
+	b = append(b, 0x30, 0)
+	for _, n := range [][]byte{r, s} {
+		for len(n) > 1 && n[0] == 0 {
+			n = n[1:]
+		}
+		if n[0]&0x80 != 0 {
+			b = append(b, 2, byte(len(n)+1), 0)
+		} else {
+			b = append(b, 2, byte(len(n)))
+		}
+		b = append(b, n...)
+	}
+	b[1] = byte(len(b) - 2)
+	return b
 }

@@ -246,31 +246,3 @@ func sgxExtension(edit func([]extItem) []extItem) []byte {
 	}
 	return seqOf(l...)
 }
-
-// TestCache: bounded, oldest out first, expired entries are not given out.
-func TestCache(t *testing.T) {
-	c := newCache[int](3)
-	key := func(i int) *cacheKey { return &cacheKey{byte(i)} }
-	end := time.Unix(1000, 0)
-	for i := range 5 {
-		c.put(key(i), i, end)
-	}
-	if c.len() != 3 {
-		t.Errorf("%d entries, want 3", c.len())
-	}
-	for i := range 5 {
-		if v, ok := c.get(key(i), end); ok != (i >= 2) || (ok && v != i) {
-			t.Errorf("entry %d: %d, %v", i, v, ok)
-		}
-	}
-	if _, ok := c.get(key(4), end.Add(1)); ok {
-		t.Error("an expired entry is given out")
-	}
-	for i := range 100 {
-		c.put(key(4), i, end)
-		c.get(key(4), end.Add(1))
-	}
-	if c.len() > 3 || len(c.order) > 3 {
-		t.Errorf("%d entries, %d keys", c.len(), len(c.order))
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/internal/memo"
 )
 
 // Limits of a set of endorsements.
@@ -46,7 +47,7 @@ type tcbKey struct {
 
 // document is a signed JSON text, parsed; exactly one of tcb and qe is set.
 type document struct {
-	key       cacheKey // first half: SHA-256 of text and signature
+	key       memo.Key // first half: SHA-256 of text and signature
 	hash      [32]byte // SHA-256 of the text: what is signed
 	signature []byte
 	tcb       *tcbInfo
@@ -69,7 +70,7 @@ func (d *document) evaluation() int {
 
 // crl is a parsed revocation list.
 type crl struct {
-	key     cacheKey // first half: SHA-256 of the list
+	key     memo.Key // first half: SHA-256 of the list
 	list    *x509.RevocationList
 	revoked map[string]bool // by serial number, big-endian
 	valid   window

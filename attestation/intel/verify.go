@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/internal/memo"
 )
 
 // Sizes of the caches of a [Verifier], in entries. A platform takes about 1 KiB,
@@ -77,8 +78,8 @@ func (f *Facts) ReportData() [64]byte {
 // docs/spec/endorsements.md.
 type Verifier struct {
 	simulated map[[32]byte]bool
-	platforms *cache[*platform]
-	documents *cache[verified]
+	platforms *memo.Cache[*platform]
+	documents *memo.Cache[verified]
 }
 
 // NewVerifier returns a verifier that trusts Intel's root and, beside it, the
@@ -86,8 +87,8 @@ type Verifier struct {
 func NewVerifier(simulatedRoots ...[32]byte) *Verifier {
 	v := &Verifier{
 		simulated: make(map[[32]byte]bool, len(simulatedRoots)),
-		platforms: newCache[*platform](maxCachedPlatforms),
-		documents: newCache[verified](maxCachedDocuments),
+		platforms: memo.New[*platform](maxCachedPlatforms),
+		documents: memo.New[verified](maxCachedDocuments),
 	}
 	for _, r := range simulatedRoots {
 		v.simulated[r] = true
@@ -188,8 +189,8 @@ func (v *Verifier) platform(q *Quote, e *Endorsements, at time.Time) (*platform,
 	if q.certType != certTypeChain {
 		return v.platformFrom(q, e, at)
 	}
-	k := keyOf(q.certData, [32]byte{})
-	p, ok := v.platforms.get(&k, at)
+	k := memo.KeyOf(q.certData, [32]byte{})
+	p, ok := v.platforms.Get(&k, at)
 	if !ok {
 		chain, err := parseCerts(q.certData)
 		if err != nil {
@@ -206,7 +207,7 @@ func (v *Verifier) platform(q *Quote, e *Endorsements, at time.Time) (*platform,
 		if p, err = v.verifyPCK(chain[0], chain[1], chain[2], at); err != nil {
 			return nil, err
 		}
-		v.platforms.put(&k, p, p.valid.to)
+		v.platforms.Put(&k, p, p.valid.to)
 	}
 	return p, p.valid.check(at)
 }
@@ -303,8 +304,8 @@ func (v *Verifier) authority(c *x509.Certificate, r role, root *x509.Certificate
 	if len(c.AuthorityKeyId) > 0 && len(root.SubjectKeyId) > 0 && !bytes.Equal(c.AuthorityKeyId, root.SubjectKeyId) {
 		return nil, fault.False("certificate %q: it was issued by another root", c.Subject.CommonName)
 	}
-	k := keyOf(c.Raw, rootFP)
-	if x, ok := v.documents.get(&k, at); ok {
+	k := memo.KeyOf(c.Raw, rootFP)
+	if x, ok := v.documents.Get(&k, at); ok {
 		if x.err != nil {
 			return nil, x.err
 		}
@@ -314,21 +315,13 @@ func (v *Verifier) authority(c *x509.Certificate, r role, root *x509.Certificate
 		return nil, err
 	}
 	if err := checkIssued(c, root); err != nil {
-		v.documents.put(&k, verified{err: err}, c.NotAfter)
+		v.documents.Put(&k, verified{err: err}, c.NotAfter)
 		return nil, err
 	}
 	a := &authority{cert: c, digest: [32]byte(k[:32]), serial: string(c.SerialNumber.Bytes()), root: root, rootFP: rootFP,
 		valid: certWindow(c).and(certWindow(root))}
-	v.documents.put(&k, verified{ca: a}, a.valid.to)
+	v.documents.Put(&k, verified{ca: a}, a.valid.to)
 	return a, nil
-}
-
-// keyOf names what was verified and under which key.
-func keyOf(raw []byte, under [32]byte) (k cacheKey) {
-	d := sha256.Sum256(raw)
-	copy(k[:], d[:])
-	copy(k[32:], under[:])
-	return k
 }
 
 // collateral is the set of verified documents that fits one quote.
@@ -456,7 +449,7 @@ func crlURL(issuer *x509.Certificate) string {
 func (v *Verifier) verifyCRL(c *crl, issuer *x509.Certificate, issuerDigest [32]byte, at time.Time) error {
 	k := c.key
 	copy(k[32:], issuerDigest[:])
-	if x, ok := v.documents.get(&k, at); ok {
+	if x, ok := v.documents.Get(&k, at); ok {
 		return x.err
 	}
 	var err error
@@ -465,7 +458,7 @@ func (v *Verifier) verifyCRL(c *crl, issuer *x509.Certificate, issuerDigest [32]
 	} else if e := c.list.CheckSignatureFrom(issuer); e != nil {
 		err = fault.False("revocation list of %q: the signature does not verify: %v", issuer.Subject.CommonName, e)
 	}
-	v.documents.put(&k, verified{err: err}, c.valid.to)
+	v.documents.Put(&k, verified{err: err}, c.valid.to)
 	return err
 }
 
@@ -525,13 +518,13 @@ func (v *Verifier) verifyDocument(d *document, e *Endorsements, ca *authority, a
 func (v *Verifier) verifySignature(d *document, s *authority, at time.Time) error {
 	k := d.key
 	copy(k[32:], s.digest[:])
-	if x, ok := v.documents.get(&k, at); ok {
+	if x, ok := v.documents.Get(&k, at); ok {
 		return x.err
 	}
 	var err error
 	if !verifyRaw(s.cert.PublicKey.(*ecdsa.PublicKey), &d.hash, d.signature) {
 		err = fault.False("the signature of %q does not verify", nameSigner)
 	}
-	v.documents.put(&k, verified{err: err}, d.window().to)
+	v.documents.Put(&k, verified{err: err}, d.window().to)
 	return err
 }
