@@ -74,7 +74,7 @@ func prompt(t testing.TB, secret string, stream bool) []byte {
 	t.Helper()
 	b, err := json.Marshal(map[string]any{
 		"messages": []map[string]string{{"role": "user", "content": secret}},
-		"stream":   stream, "max_tokens": 12, "temperature": 0,
+		"stream":   stream, "max_tokens": 64, "temperature": 0,
 	})
 	if err != nil {
 		t.Fatal(err)

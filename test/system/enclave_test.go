@@ -19,7 +19,6 @@ import (
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/enclave"
 	"github.com/cocoon-go/cocoon/enclave/device/simdevice"
-	"github.com/cocoon-go/cocoon/enclave/engine/tinylm"
 )
 
 // runtime is an enclave that serves in this process.
@@ -34,34 +33,6 @@ type runtime struct {
 	done chan struct{} // closed when Run has returned
 	err  error         // what Run returned; after done
 }
-
-// pieces is the embedded engine, whose answers come in small pieces: how many
-// frames an answer takes does not depend on the speed of the machine.
-type pieces struct{ *tinylm.Engine }
-
-// tiny is one engine for all enclaves.
-var tiny = sync.OnceValues(func() (pieces, error) {
-	e, err := tinylm.New(tinylm.Options{Running: 2})
-	return pieces{e}, err
-})
-
-func (e pieces) RoundTripper() http.RoundTripper {
-	return roundTripper(func(req *http.Request) (*http.Response, error) {
-		resp, err := e.Engine.RoundTripper().RoundTrip(req)
-		if err == nil {
-			resp.Body = smallReads{resp.Body}
-		}
-		return resp, err
-	})
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-type smallReads struct{ io.ReadCloser }
-
-func (r smallReads) Read(p []byte) (int, error) { return r.ReadCloser.Read(p[:min(len(p), 150)]) }
 
 // configuration returns the measured configuration of an enclave.
 func (w *world) configuration(t testing.TB, node attestation.Address) *enclave.Config {
@@ -96,12 +67,8 @@ func (w *world) launch(t testing.TB, node attestation.Address, dir string, chang
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := tiny()
-	if err != nil {
-		t.Fatal(err)
-	}
 	o := enclave.Options{
-		Config: w.configuration(t, node), Device: dev, Chain: w.reader, Engine: eng,
+		Config: w.configuration(t, node), Device: dev, Chain: w.reader, Engine: w.engine,
 		DataDir: dir, Software: "system-test", Now: time.Now, Poll: 50 * time.Millisecond,
 	}
 	for _, f := range change {

@@ -12,7 +12,7 @@ import (
 // and a receipt, and the server still hears nothing of the prompt in the clear.
 func TestHonest(t *testing.T) {
 	t.Parallel()
-	r := shared.bootFresh(t)
+	r := shared.bootFresh(t, withModel(t))
 	l := r.newRelay(t)
 	u := r.newUser(t, l)
 	for i, stream := range []bool{false, true} {

@@ -20,7 +20,7 @@ import (
 )
 
 // relay stands where an operator stands: between clients and an enclave. It
-// records every byte that clients send, and lies where a test says so. The
+// records every byte that it gets and gives, and lies where a test says so. The
 // hooks are set before the first request.
 type relay struct {
 	url    string
@@ -35,7 +35,7 @@ type relay struct {
 	gateway      http.HandlerFunc // in place of passing requests on
 }
 
-// recorder keeps what was read from all connections of a listener.
+// recorder keeps what went over all connections of a listener.
 type recorder struct {
 	mu   sync.Mutex
 	data bytes.Buffer
@@ -75,6 +75,11 @@ func (c recordingConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.to.Write(p[:n])
 	return n, err
+}
+
+func (c recordingConn) Write(p []byte) (int, error) {
+	c.to.Write(p)
+	return c.Conn.Write(p)
 }
 
 // newRelay returns a relay in front of an enclave.
@@ -191,7 +196,8 @@ func holds(data []byte, secret string) (what string, found bool) {
 	return "", false
 }
 
-// heardNothingOf fails the test when the relay received any part of a secret.
+// heardNothingOf fails the test when the relay saw any part of a secret, in a
+// request or in an answer.
 func (l *relay) heardNothingOf(t testing.TB, secret string) {
 	t.Helper()
 	data := l.heard.bytes()

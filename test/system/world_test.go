@@ -56,16 +56,15 @@ type world struct {
 	reader       registry.Reader
 	writer       *chain.Writer
 	endorsements []endorse.File
+	engine       *repeater
+	closeEngine  func()
 
 	mu    sync.Mutex
 	nodes []attestation.Address // not taken yet
 	next  uint32                // index of the next node that a test makes itself
 }
 
-var (
-	shared   *world
-	tempDirs string // of what outlives one test
-)
+var shared *world
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "run" {
@@ -81,7 +80,6 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	tempDirs = dir
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if shared, err = newWorld(ctx, dir); err != nil {
@@ -146,6 +144,9 @@ func newWorld(ctx context.Context, dir string) (w *world, err error) {
 	if w.endorsements, err = endorse.Load(filepath.Join(dir, network.EndorsementsDir)); err != nil {
 		return nil, err
 	}
+	if w.engine, w.closeEngine, err = newRepeater(); err != nil {
+		return nil, err
+	}
 	if err := w.checkClock(ctx); err != nil {
 		return nil, err
 	}
@@ -153,6 +154,9 @@ func newWorld(ctx context.Context, dir string) (w *world, err error) {
 }
 
 func (w *world) close() {
+	if w.closeEngine != nil {
+		w.closeEngine()
+	}
 	if w.client != nil {
 		w.client.Close()
 	}
