@@ -36,7 +36,7 @@ func newSNPWorld(t testing.TB) *world {
 func (w *world) snpEndorsements() *attestation.Endorsements {
 	w.t.Helper()
 	e := attestation.NewEndorsements()
-	list, err := w.vendor.CRL(w.crl[0], w.crl[1])
+	list, err := w.vendor.CRL(w.crl[0], w.crl[1], w.revoked...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

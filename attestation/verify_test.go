@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"math/big"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -37,12 +38,13 @@ type world struct {
 	endorse func(*attestation.Endorsements) // adds to, or replaces, the documents
 
 	// Of a world of kind snp.
-	kind   string
-	vendor *sim.AMD
-	chip   sim.AMDChipConfig
-	report sim.AMDReport
-	crl    [2]time.Time
-	minted *sim.AMDChip
+	kind    string
+	vendor  *sim.AMD
+	chip    sim.AMDChipConfig
+	report  sim.AMDReport
+	crl     [2]time.Time
+	revoked []*big.Int // serial numbers on the list
+	minted  *sim.AMDChip
 }
 
 func newWorld(t testing.TB) *world {

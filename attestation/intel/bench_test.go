@@ -74,6 +74,25 @@ func BenchmarkTDXHot(b *testing.B) {
 	}
 }
 
+// TestHotAllocations keeps the path of a known platform under known endorsements
+// at 40 allocations.
+func TestHotAllocations(t *testing.T) {
+	s := newSample(t)
+	raw, c := s.make(t)
+	v, e := intel.NewVerifier(s.roots...), endorse(t, c)
+	if n := testing.AllocsPerRun(20, func() {
+		q, err := intel.ParseQuote(raw)
+		if err == nil {
+			_, err = v.Verify(q, e, now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}); n > 40 {
+		t.Errorf("%v allocations, at most 40", n)
+	}
+}
+
 // getter answers go-tdx-guest's requests from collateral.
 type getter struct{ c *intel.Collateral }
 
