@@ -16,16 +16,18 @@ const nvdecMeasurement = 35
 // Golden says how the measurements of a report compare with the golden ones of
 // its RIM documents. Whether a difference is acceptable is for the caller.
 type Golden struct {
-	Driver *RIMFacts // nil for a switch
-	VBIOS  *RIMFacts
+	Driver *RIMFacts // nil for a switch, or when it was missing
+	VBIOS  *RIMFacts // nil when it was missing
 
-	Compared   int        // measurements compared, missing ones included
+	Complete   bool       // no document was missing
+	Compared   int        // measurements compared, absent ones included
 	Skipped    []int      // active ones that NVIDIA's algorithm does not compare
 	Mismatches []Mismatch // by index
 }
 
-// Match reports whether everything that was compared is golden.
-func (g *Golden) Match() bool { return g.Compared > 0 && len(g.Mismatches) == 0 }
+// Match reports whether the report was compared with all documents, and
+// everything is golden.
+func (g *Golden) Match() bool { return g.Complete && g.Compared > 0 && len(g.Mismatches) == 0 }
 
 // Mismatch is one measurement that is not golden.
 type Mismatch struct {
@@ -40,37 +42,41 @@ type Mismatch struct {
 // VBIOS, as NVIDIA's verifiers do: every active golden measurement has to be in
 // the report and to equal one of its alternatives. Measurement 35 is left out
 // when the report says that NVDEC0 is off. What only the report has is not
-// compared. For a switch the driver's document is nil.
+// compared.
 //
-// Documents of another version or kind of device, that contradict each other,
-// or that hold reference values that can't be compared here, are "could not find
-// out".
+// A missing document is nil, as the driver's always is for a switch; then the
+// result never matches, unless it is a switch. Documents of another version or
+// kind of device, that contradict each other, or that hold reference values that
+// can't be compared here, are "could not find out".
 func CompareGolden(r *Report, driver, vbios *RIM) (*Golden, error) {
-	if r == nil || vbios == nil {
-		return nil, inputAt(StepGolden, "no report or no RIM document of its VBIOS given")
+	if r == nil || driver == nil && vbios == nil {
+		return nil, inputAt(StepGolden, "no report or no RIM document given")
 	}
 	edition := editionGPU
 	if r.Opaque.Driver == "" {
 		edition = editionSwitch
 	}
-	if (driver == nil) != (edition == editionSwitch) {
-		return nil, inputAt(StepGolden, "a GPU has a driver's RIM document, a switch has none")
+	if driver != nil && edition == editionSwitch {
+		return nil, inputAt(StepGolden, "a switch has no driver")
 	}
-	g := &Golden{VBIOS: &vbios.facts}
-	if err := vbios.fits(edition, r.Opaque.VBIOS); err != nil {
-		return nil, err
-	}
-	if driver != nil {
-		g.Driver = &driver.facts
-		if err := driver.fits(edition, r.Opaque.Driver); err != nil {
-			return nil, err
-		}
+	if driver != nil && vbios != nil {
 		if err := contradict(driver, vbios); err != nil {
 			return nil, err
 		}
-		g.compare(r, "driver", &driver.doc.golden)
 	}
-	g.compare(r, "vbios", &vbios.doc.golden)
+	g := &Golden{Complete: vbios != nil && (driver != nil || edition == editionSwitch)}
+	if driver != nil {
+		g.Driver = &driver.facts
+		if err := g.compare(r, "driver", driver, edition, r.Opaque.Driver); err != nil {
+			return nil, err
+		}
+	}
+	if vbios != nil {
+		g.VBIOS = &vbios.facts
+		if err := g.compare(r, "vbios", vbios, edition, r.Opaque.VBIOS); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortFunc(g.Mismatches, func(a, b Mismatch) int { return a.Index - b.Index })
 	return g, nil
 }
@@ -101,8 +107,12 @@ func contradict(driver, vbios *RIM) error {
 	return nil
 }
 
-func (g *Golden) compare(r *Report, source string, golden *[MaxMeasurements][][DigestSize]byte) {
-	for i, want := range golden {
+// compare compares with one document.
+func (g *Golden) compare(r *Report, source string, doc *RIM, edition, version string) error {
+	if err := doc.fits(edition, version); err != nil {
+		return err
+	}
+	for i, want := range doc.doc.golden {
 		switch {
 		case want == nil:
 			continue
@@ -117,6 +127,7 @@ func (g *Golden) compare(r *Report, source string, golden *[MaxMeasurements][][D
 			})
 		}
 	}
+	return nil
 }
 
 // nvdec0Off reports whether the report says that NVDEC0 is off. Saying nothing is
