@@ -184,7 +184,7 @@ func TestBytesBeforeTheFault(t *testing.T) {
 	l := r.newRelay(t)
 	l.gateway = edited(l, func(w http.ResponseWriter, a []byte) {
 		c := chunks(t, a)
-		a[c[3]+10] ^= 1
+		a[c[1]+10] ^= 1
 		w.Write(a)
 	})
 	part, err := r.newUser(t, l).ask(t, secret, true)

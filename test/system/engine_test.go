@@ -97,7 +97,7 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 
 type smallReads struct{ io.ReadCloser }
 
-func (r smallReads) Read(p []byte) (int, error) { return r.ReadCloser.Read(p[:min(len(p), 150)]) }
+func (r smallReads) Read(p []byte) (int, error) { return r.ReadCloser.Read(p[:min(len(p), 100)]) }
 
 // withModel runs the embedded model in an enclave.
 func withModel(t testing.TB) func(*enclave.Options) {

@@ -37,8 +37,8 @@ import (
 )
 
 const (
-	// poolSize is how many node contracts the network starts with; every
-	// enclave of a test takes one.
+	// poolSize is how many node contracts are made at once; every enclave of a
+	// test takes one.
 	poolSize = 24
 	// liteservers: the first is honest, each other one belongs to a test that
 	// makes it lie.
@@ -61,7 +61,7 @@ type world struct {
 
 	mu    sync.Mutex
 	nodes []attestation.Address // not taken yet
-	next  uint32                // index of the next node that a test makes itself
+	next  uint32                // index of the next node
 }
 
 var shared *world
@@ -192,14 +192,15 @@ func (w *world) dial(ctx context.Context, server int, o ...chain.Option) (*chain
 	return chain.Dial(ctx, cfg, o...)
 }
 
-// deployNodes makes the contracts of all nodes with one payment.
+// deployNodes makes the contracts of more nodes, with one payment.
 func (w *world) deployNodes(ctx context.Context) error {
 	body, err := (&contracts.SetProfile{QueryID: 1, Profile: contracts.Profile{Endpoint: "http://relay.invalid"}}).Body()
 	if err != nil {
 		return err
 	}
 	var msgs []chain.Message
-	for ; w.next < poolSize; w.next++ {
+	var last attestation.Address
+	for range poolSize {
 		addr, init, err := contracts.NodeAddress(w.net.Registry, w.writer.Address(), w.next)
 		if err != nil {
 			return err
@@ -209,14 +210,15 @@ func (w *world) deployNodes(ctx context.Context) error {
 			return err
 		}
 		w.nodes = append(w.nodes, addr)
+		w.next, last = w.next+1, addr
 		msgs = append(msgs,
 			chain.Message{To: addr, Amount: nano(500_000_000), StateInit: &si},
 			chain.Message{To: addr, Amount: nano(contracts.ValueSmall), Body: body})
 	}
-	if _, err := w.writer.Send(ctx, "nodes", msgs...); err != nil {
+	if _, err := w.writer.Send(ctx, fmt.Sprintf("nodes before %d", w.next), msgs...); err != nil {
 		return err
 	}
-	_, err = w.await(ctx, w.nodes[poolSize-1], func(n *registry.Node) bool { return n.Endpoint != "" })
+	_, err = w.await(ctx, last, func(n *registry.Node) bool { return n.Endpoint != "" })
 	return err
 }
 
@@ -228,7 +230,9 @@ func (w *world) takeNode(t testing.TB) attestation.Address {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.nodes) == 0 {
-		t.Fatal("no node is left: raise poolSize")
+		if err := w.deployNodes(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a := w.nodes[0]
 	w.nodes = w.nodes[1:]
