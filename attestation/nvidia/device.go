@@ -43,6 +43,13 @@ func kindOf(chip string) Kind {
 // key, device identity, provisioner, identity of the generation, root.
 const chainLength = 5
 
+// Ends of the names of a device's certificates: of its attestation key, and of
+// its identity.
+const (
+	leafSuffix   = " FMC LF"
+	deviceSuffix = " BROM"
+)
+
 // device is a chain of certificates that is signed up to a trusted root. It is
 // immutable.
 type device struct {
@@ -131,8 +138,8 @@ func (v *Verifier) certificate(i int, der []byte) (*x509.Certificate, error) {
 // Switches hang below the identity of GH100.
 func (d *device) readNames(leaf *x509.Certificate) error {
 	d.model = d.above[0].Subject.CommonName
-	base, ok := strings.CutSuffix(d.model, " BROM")
-	if !ok || leaf.Subject.CommonName != base+" FMC LF" {
+	base, ok := strings.CutSuffix(d.model, deviceSuffix)
+	if !ok || leaf.Subject.CommonName != base+leafSuffix {
 		return falseAt(StepChain, "%q and %q are not the attestation key and the identity of one device", leaf.Subject.CommonName, d.model)
 	}
 	d.chip, _, _ = strings.Cut(base, " ")

@@ -15,6 +15,10 @@ const (
 
 const evidenceID = "cocoon/nvidia/v1"
 
+// evidencePrefix starts the form of bundles: a map of three, key 0, a text of
+// sixteen bytes.
+var evidencePrefix = append([]byte{0xa3, 0x00, 0x70}, evidenceID...)
+
 // Evidence is what one device hands out: its report and the certificates of the
 // key that signed it. Parsing proves nothing.
 type Evidence struct {
@@ -92,6 +96,9 @@ func (e *Evidence) Encode() ([]byte, error) {
 	out, err := encMode.Marshal(wireEvidence{evidenceID, e.Report, e.Chain})
 	if err != nil {
 		return nil, inputAt(StepReport, "evidence: %w", err)
+	}
+	if len(out) > MaxEvidence {
+		return nil, inputAt(StepReport, "evidence of %d bytes, limit %d", len(out), MaxEvidence)
 	}
 	return out, nil
 }

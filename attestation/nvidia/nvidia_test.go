@@ -61,18 +61,14 @@ func nvidiaVectors(t testing.TB) []nvidiaVector {
 	return m.NVIDIA
 }
 
-// evidence returns a real report and its chain in the form of bundles.
-func (v nvidiaVector) evidence(t testing.TB) []byte {
+// evidence returns a real report and its chain.
+func (v nvidiaVector) evidence(t testing.TB) *nvidia.Evidence {
 	t.Helper()
 	e, err := nvidia.NewEvidence(readVector(t, v.Report), readVector(t, v.Chain))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := e.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return e
 }
 
 // at is a time inside the validity of all real device certificates.

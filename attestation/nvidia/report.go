@@ -68,7 +68,7 @@ func ParseReport(b []byte) (*Report, error) {
 // parseRequest reads GET_MEASUREMENTS (DSP0274 1.1, table 39): a signature over
 // all measurements was asked for.
 func (r *Report) parseRequest(b []byte) error {
-	if !bytes.Equal(b[:4], []byte{0x11, 0xe0, 0x01, 0xff}) {
+	if !bytes.Equal(b[:4], reportMagic) {
 		return inputAt(StepReport, "starts with %x, want 11e001ff: SPDM 1.1, GET_MEASUREMENTS, signed, all blocks", b[:4])
 	}
 	copy(r.RequestNonce[:], b[4:36])
@@ -141,6 +141,16 @@ const (
 	PPCIE          Feature = "ppcie" // protected PCIe: GPUs and switches of a whole board
 )
 
+// State is of a part that can be on or off.
+type State string
+
+// The states.
+const (
+	Unreported State = "" // the report does not say
+	On         State = "on"
+	Off        State = "off"
+)
+
 // Types of opaque data that are read here.
 const (
 	fieldDriver    = 3
@@ -153,8 +163,6 @@ const (
 	fieldFWID      = 20
 	fieldProtected = 21
 	fieldSwitches  = 22
-	fieldPosition  = 24
-	fieldLock      = 25
 	fieldGPUs      = 26
 	fieldVersion   = 34
 	fieldChip      = 35
@@ -176,9 +184,9 @@ type Opaque struct {
 	Chip       string // "GB100"; newer drivers only
 	Board      []byte // board id
 
-	// NVDEC0Enabled says that video decoding is on. When it is off, measurement
+	// NVDEC0 is the state of the first video decoder. When it is off, measurement
 	// 35 is not compared.
-	NVDEC0Enabled bool
+	NVDEC0 State
 
 	FWID    []byte  // firmware id, 48 bytes, nil when the report has none
 	Feature Feature // from the feature flag, or else the protected-PCIe field
@@ -255,7 +263,7 @@ func (o *Opaque) fill(f map[uint16][]byte) error {
 		}
 	}
 	if v, ok := f[fieldNVDEC0]; ok {
-		if o.NVDEC0Enabled, err = onOff(fieldNVDEC0, v); err != nil {
+		if o.NVDEC0, err = onOff(fieldNVDEC0, v); err != nil {
 			return err
 		}
 	}
@@ -305,14 +313,14 @@ func asciiz(t uint16, v []byte) (string, error) {
 	return string(s), nil
 }
 
-func onOff(t uint16, v []byte) (bool, error) {
+func onOff(t uint16, v []byte) (State, error) {
 	if len(v) == 1 && v[0] == 0xaa {
-		return true, nil
+		return On, nil
 	}
 	if len(v) == 1 && v[0] == 0x55 {
-		return false, nil
+		return Off, nil
 	}
-	return false, inputAt(StepReport, "opaque field %d is %x, want aa (on) or 55 (off)", t, v)
+	return Unreported, inputAt(StepReport, "opaque field %d is %x, want aa (on) or 55 (off)", t, v)
 }
 
 func feature(f map[uint16][]byte) (Feature, error) {
@@ -335,7 +343,7 @@ func feature(f map[uint16][]byte) (Feature, error) {
 		if err != nil {
 			return "", err
 		}
-		if on {
+		if on == On {
 			return PPCIE, nil
 		}
 		return SPT, nil

@@ -64,7 +64,10 @@ func (s setup) run(t testing.TB) (*nvidia.Facts, *sim.NVIDIADevice, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	evidence := encode(t, d, report, s.evidence)
+	ev := evidence(t, d, report)
+	if s.evidence != nil {
+		s.evidence(ev)
+	}
 	if s.options == nil {
 		s.options = &nvidia.Options{SimulatedRoots: s.vendor.Roots(), WithoutRevocationUnsafe: true, WithoutRIMUnsafe: true}
 	}
@@ -75,29 +78,23 @@ func (s setup) run(t testing.TB) (*nvidia.Facts, *sim.NVIDIADevice, error) {
 	if s.at.IsZero() {
 		s.at = at
 	}
-	f, err := nvidia.Verify(evidence, *s.nonce, &nvidia.Endorsements{}, *s.options, s.at)
+	f, err := nvidia.Verify(ev, *s.nonce, &nvidia.Endorsements{}, *s.options, s.at)
 	if (f == nil) == (err == nil) {
 		t.Fatalf("facts %v with error %v", f, err)
 	}
 	return f, d, err
 }
 
-func encode(t testing.TB, d *sim.NVIDIADevice, report []byte, edit func(*nvidia.Evidence)) []byte {
+// evidence joins a report and the chain of its device.
+func evidence(t testing.TB, d *sim.NVIDIADevice, report []byte) *nvidia.Evidence {
 	t.Helper()
 	b, err := d.Evidence(report)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if edit == nil {
-		return b
-	}
 	e, err := nvidia.ParseEvidence(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	edit(e)
-	if b, err = e.Encode(); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return e
 }

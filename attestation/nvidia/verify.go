@@ -46,21 +46,29 @@ type Facts struct {
 	Root       [32]byte // SHA-256 of the root certificate, DER
 	Simulated  bool     // a root is not NVIDIA's
 
-	Revocation Revocation
-	At         time.Time // the time of verification
-	NotBefore  time.Time // latest start of all documents
-	NotAfter   time.Time // earliest end of all documents
+	// Golden compares the measurements with those that NVIDIA published for the
+	// driver and VBIOS that the report names. Nil when nothing was compared, which
+	// only [Options.WithoutRIMUnsafe] allows.
+	Golden *Golden
+
+	Revocation Revocation // of the device's chain; those of RIM documents are in Golden
+	At         time.Time  // the time of verification
+	NotBefore  time.Time  // latest start of all documents
+	NotAfter   time.Time  // earliest end of all documents
 }
 
 // Verify verifies the evidence of one device at the given time: its chain, its
-// report, and the report's measurements against RIM documents. It judges nothing
-// that the report says.
+// report, and the report's measurements against RIM documents. It proves that
+// a device that NVIDIA certified signed the report; it judges nothing that the
+// report says.
 //
-// Evidence is in the form of bundles ([Evidence.Encode]). On failure the facts
-// are nil and the error wraps a [*StepError].
-func Verify(evidence []byte, n Nonce, e *Endorsements, o Options, at time.Time) (*Facts, error) {
+// A missing or outdated document is "could not find out" ([*MissingError]); a
+// signature or binding that does not hold, an untrusted root and a revoked
+// certificate are false evidence. On failure the facts are nil and the error
+// wraps a [*StepError].
+func Verify(ev *Evidence, n Nonce, e *Endorsements, o Options, at time.Time) (*Facts, error) {
 	v := &Verifier{o: o}
-	return v.Verify(evidence, n, e, at)
+	return v.Verify(ev, n, e, at)
 }
 
 // Limits of a [Verifier] by default. A device takes about 6 kB.
@@ -99,22 +107,20 @@ func (v *Verifier) Len() int { return v.devices.len() }
 
 // Verify does what the function [Verify] does, and returns the same facts and
 // errors.
-func (v *Verifier) Verify(evidence []byte, n Nonce, e *Endorsements, at time.Time) (*Facts, error) {
-	ev, err := ParseEvidence(evidence)
-	if err != nil {
-		return nil, err
+func (v *Verifier) Verify(ev *Evidence, n Nonce, e *Endorsements, at time.Time) (*Facts, error) {
+	switch {
+	case ev == nil:
+		return nil, inputAt(StepReport, "no evidence given")
+	case e == nil:
+		return nil, inputAt(StepRIM, "no endorsements given")
+	case !n.given && !n.any:
+		return nil, inputAt(StepNonce, "no nonce given")
+	case at.IsZero():
+		return nil, inputAt(StepValidity, "no time given")
 	}
 	r, err := ParseReport(ev.Report)
 	if err != nil {
 		return nil, err
-	}
-	switch {
-	case !n.given && !n.any:
-		return nil, inputAt(StepNonce, "no nonce given")
-	case e == nil:
-		return nil, inputAt(StepRIM, "no endorsements given")
-	case at.IsZero():
-		return nil, inputAt(StepValidity, "no time given")
 	}
 	d, err := v.devices.get(chainDigest(ev.Chain), func() (*device, error) { return v.verifyDevice(ev.Chain) })
 	if err != nil {
@@ -125,23 +131,25 @@ func (v *Verifier) Verify(evidence []byte, n Nonce, e *Endorsements, at time.Tim
 		UEID: d.ueid, FWID: d.fwid, FWIDBound: r.Opaque.FWID != nil, NonceBound: n.given,
 		LeafDigest: d.leaf, Root: d.root, Simulated: d.simulated, At: at,
 	}
-	if err := v.check(f, d, r, n); err != nil {
+	if err := v.check(f, d, r, n, e); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
 // check runs the steps after the chain.
-func (v *Verifier) check(f *Facts, d *device, r *Report, n Nonce) error {
+func (v *Verifier) check(f *Facts, d *device, r *Report, n Nonce, e *Endorsements) error {
 	var w window
 	if err := d.inForce(&w, f.At); err != nil {
 		return err
 	}
-	if !v.o.WithoutRevocationUnsafe {
-		return missing(StepRevocation, "OCSP responses", "missing", "")
-	}
-	if err := d.signed(r); err != nil {
+	revocation := &ocspCheck{set: &e.responses, o: &v.o, at: f.At, held: v.held, w: &w}
+	var err error
+	if f.Revocation, err = revocation.chain(d.above, 0); err != nil {
 		return err
+	}
+	if !r.signedBy(d.key) {
+		return falseAt(StepSignature, "the device's key did not sign this report")
 	}
 	if err := d.bind(r); err != nil {
 		return err
@@ -149,20 +157,24 @@ func (v *Verifier) check(f *Facts, d *device, r *Report, n Nonce) error {
 	if n.given && r.RequestNonce != n.want {
 		return falseAt(StepNonce, "the report answers %x, %x was asked", r.RequestNonce, n.want)
 	}
-	if !v.o.WithoutRIMUnsafe {
-		return missing(StepRIM, "RIM documents", "missing", "")
+	rims := &rimCheck{v: v, kind: d.kind, chip: d.chip, documents: e.rims, responses: &e.responses, at: f.At, w: &w}
+	if f.Golden, err = rims.golden(r); err != nil {
+		return err
 	}
+	f.Simulated = f.Simulated || f.Golden.simulated()
 	f.NotBefore, f.NotAfter = w.notBefore, w.notAfter
 	return nil
 }
 
-// signed checks the device's signature: ECDSA over SHA-384 of request and
+// signedBy checks the device's signature: ECDSA over SHA-384 of request and
 // response (DSP0274 1.1, section 15).
-func (d *device) signed(r *Report) error {
+func (r *Report) signedBy(key *ecdsa.PublicKey) bool {
 	h := sha512.Sum384(r.signed)
 	x, y := new(big.Int).SetBytes(r.signature[:signatureSize/2]), new(big.Int).SetBytes(r.signature[signatureSize/2:])
-	if !ecdsa.Verify(d.key, h[:], x, y) {
-		return falseAt(StepSignature, "the device's key did not sign this report")
-	}
-	return nil
+	return ecdsa.Verify(key, h[:], x, y)
+}
+
+// simulated reports whether one of the documents is not NVIDIA's.
+func (g *Golden) simulated() bool {
+	return g != nil && (g.VBIOS.Simulated || g.Driver != nil && g.Driver.Simulated)
 }

@@ -41,7 +41,7 @@ func TestDevices(t *testing.T) {
 		if y := f.NotBefore.Year(); y != 2020 || f.NotAfter.Year() != 2045 {
 			t.Errorf("%s: from %v to %v", x.chip, f.NotBefore, f.NotAfter)
 		}
-		if o := &f.Report.Opaque; f.Kind.Switch() && (o.PDI != d.ID || len(o.GPUs) != 8) || !f.Kind.Switch() && (!o.NVDEC0Enabled || o.Feature != nvidia.SPT) {
+		if o := &f.Report.Opaque; f.Kind.Switch() && (o.PDI != d.ID || len(o.GPUs) != 8) || !f.Kind.Switch() && (o.NVDEC0 != nvidia.On || o.Feature != nvidia.SPT) {
 			t.Errorf("%s: opaque data %+v", x.chip, o)
 		}
 	}
@@ -56,7 +56,7 @@ func TestArguments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := encode(t, d, report, nil)
+	b := evidence(t, d, report)
 	_, err = nvidia.Verify(b, nvidia.AnyNonceUnsafe(), nil, bare, at)
 	wantErr(t, err, fault.FamilyInput, nvidia.StepRIM, "no endorsements given")
 	_, err = nvidia.Verify(b, nvidia.AnyNonceUnsafe(), &nvidia.Endorsements{}, bare, time.Time{})

@@ -36,7 +36,11 @@ func TestNVIDIADevices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		evidence, err := d.Evidence(report)
+		b, err := d.Evidence(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		evidence, err := nvidia.ParseEvidence(b)
 		if err != nil {
 			t.Fatal(err)
 		}

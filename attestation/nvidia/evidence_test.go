@@ -1,0 +1,190 @@
+package nvidia_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/sim"
+)
+
+func chainPEM(ders ...[]byte) []byte {
+	var out []byte
+	for _, d := range ders {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d})...)
+	}
+	return out
+}
+
+// TestEvidenceForm pins the bytes of the form of bundles.
+func TestEvidenceForm(t *testing.T) {
+	e := nvidia.Evidence{Report: []byte("report"), Chain: [][]byte{[]byte("leaf"), []byte("root")}}
+	b, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "a300" + "70636f636f6f6e2f6e76696469612f7631" + "01467265706f7274" + "0282446c65616644726f6f74"
+	if hex.EncodeToString(b) != want {
+		t.Fatalf("%x, want %s", b, want)
+	}
+	got, err := nvidia.ParseEvidence(b)
+	if err != nil || !bytes.Equal(got.Report, e.Report) || !slices.EqualFunc(got.Chain, e.Chain, bytes.Equal) {
+		t.Errorf("%v, %+v", err, got)
+	}
+	for _, x := range []struct{ name, part, from, to string }{
+		{"list", "cannot unmarshal", want, "83010203"},
+		{"other type", `type "cocoon/nvidia/v2"`, "2f7631", "2f7632"},
+		{"key twice", "duplicate map key", "01467265706f7274", "00467265706f7274"},
+		{"unknown key", "unknown field", "01467265706f7274", "03467265706f7274"},
+		{"no report", "report of 0 bytes", "01467265706f7274", "0140"},
+		{"no chain", "0 certificates", "0282446c65616644726f6f74", "0280"},
+		{"empty certificate", "certificate 1 of 0 bytes", "44726f6f74", "40"},
+		{"long form of a length", "not in the deterministic encoding", "0146", "015806"},
+		{"keys in another order", "not in the deterministic encoding", want[2:], "01467265706f7274" + "0282446c65616644726f6f74" + "0070636f636f6f6e2f6e76696469612f7631"},
+		{"trailing byte", "extraneous data", "726f6f74", "726f6f7400"},
+		{"indefinite length", "indefinite", "0282446c65616644726f6f74", "029f446c65616644726f6f74ff"},
+		{"tag", "tag", "0146", "01c246"},
+		{"null chain", "0 certificates", "0282446c65616644726f6f74", "02f6"},
+	} {
+		if strings.Count(want, x.from) != 1 {
+			t.Fatalf("%s: %s is not in it once", x.name, x.from)
+		}
+		bad, err := hex.DecodeString(strings.Replace(want, x.from, x.to, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = nvidia.ParseEvidence(bad)
+		t.Run(x.name, func(t *testing.T) {
+			if err == nil || fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), x.part) {
+				t.Errorf("got %v, want %q", err, x.part)
+			}
+		})
+	}
+}
+
+func TestEvidenceLimits(t *testing.T) {
+	good := func() *nvidia.Evidence {
+		return &nvidia.Evidence{Report: []byte("report"), Chain: [][]byte{[]byte("leaf")}}
+	}
+	for _, x := range []struct {
+		part string
+		edit func(*nvidia.Evidence)
+	}{
+		{"report of 65537 bytes, want 1 to 65536", func(e *nvidia.Evidence) { e.Report = make([]byte, nvidia.MaxReport+1) }},
+		{"report of 0 bytes", func(e *nvidia.Evidence) { e.Report = nil }},
+		{"0 certificates, want 1 to 8", func(e *nvidia.Evidence) { e.Chain = nil }},
+		{"9 certificates", func(e *nvidia.Evidence) { e.Chain = make([][]byte, 9) }},
+		{"certificate 0 of 0 bytes", func(e *nvidia.Evidence) { e.Chain[0] = nil }},
+		{"certificate 0 of 8193 bytes", func(e *nvidia.Evidence) { e.Chain[0] = make([]byte, 8193) }},
+	} {
+		e := good()
+		x.edit(e)
+		if _, err := e.Encode(); err == nil || fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), x.part) {
+			t.Errorf("got %v, want %q", err, x.part)
+		}
+	}
+	_, err := nvidia.ParseEvidence(make([]byte, nvidia.MaxEvidence+1))
+	wantErr(t, err, fault.FamilyInput, nvidia.StepReport, "evidence of 131073 bytes, limit 131072")
+	e := good()
+	e.Report, e.Chain = make([]byte, nvidia.MaxReport), slices.Repeat([][]byte{make([]byte, 8192)}, 8)
+	if _, err := e.Encode(); err == nil {
+		t.Error("encoded what is too large to be parsed")
+	}
+}
+
+func TestPEM(t *testing.T) {
+	good := chainPEM([]byte("leaf"), []byte("root"))
+	for _, tail := range []string{"", "\n", "\x00", " \r\n\x00\x00"} {
+		e, err := nvidia.NewEvidence([]byte("report"), append(slices.Clone(good), tail...))
+		if err != nil || len(e.Chain) != 2 || string(e.Chain[1]) != "root" {
+			t.Errorf("%q: %v", tail, err)
+		}
+	}
+	for _, x := range []struct {
+		part string
+		pem  []byte
+	}{
+		{"not in PEM form", nil}, {"not in PEM form", []byte("leaf")}, {"not in PEM form", append(slices.Clone(good), 'x')},
+		{`unexpected PEM block "PRIVATE KEY"`, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}})},
+		{"more than 8 certificates", bytes.Repeat(good, 5)},
+		{"131073 bytes of PEM", make([]byte, nvidia.MaxEvidence+1)},
+	} {
+		_, err := nvidia.NewEvidence([]byte("report"), x.pem)
+		wantErr(t, err, fault.FamilyInput, nvidia.StepChain, x.part)
+	}
+}
+
+// TestFiles reads one device's evidence in every form that occurs.
+func TestFiles(t *testing.T) {
+	d := newDevice(t, vendor(), sim.NVIDIADeviceConfig{})
+	report, err := d.Report(vendor(), sim.NVIDIAReport{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := evidence(t, d, report)
+	bundle, err := ev.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := map[string]any{"version": "1.0", "arch": "HOPPER", "nonce": "00", "evidence": report, "certificate": chainPEM(ev.Chain...)}
+	for _, x := range []struct {
+		name string
+		data []byte
+		n    int
+	}{
+		{"bundle", bundle, 1},
+		{"object", jsonOf(t, device), 1},
+		{"list", jsonOf(t, []any{device, device}), 2},
+		{"answer of a tool", jsonOf(t, map[string]any{"result_code": 0, "evidences": []any{device}}), 1},
+		{"report", report, 1},
+	} {
+		list, err := nvidia.ParseFile(x.data)
+		if err != nil || len(list) != x.n || !nvidia.IsEvidence(x.data) {
+			t.Errorf("%s: %v, %d devices, looks like evidence: %v", x.name, err, len(list), nvidia.IsEvidence(x.data))
+			continue
+		}
+		for _, e := range list {
+			if !bytes.Equal(e.Report, report) || x.name != "report" && !slices.EqualFunc(e.Chain, ev.Chain, bytes.Equal) {
+				t.Errorf("%s: %+v", x.name, e)
+			}
+		}
+	}
+	many := make([]any, nvidia.MaxDevices+1)
+	for i := range many {
+		many[i] = device
+	}
+	for _, x := range []struct {
+		part string
+		data []byte
+	}{
+		{"file of 8388609 bytes", make([]byte, nvidia.MaxFile+1)}, {"evidence: ", []byte("no evidence")}, {"evidence: ", nil},
+		{"0 devices, want 1 to 64", []byte("[]")}, {"65 devices", jsonOf(t, many)}, {"0 devices", []byte(`{"evidences":[]}`)},
+		{"evidence file: ", []byte(`[`)}, {"evidence file: ", []byte(`{"evidence":1}`)}, {"evidence file: illegal base64", []byte(`{"evidence":"."}`)},
+		{"device 0: ", []byte(`{}`)}, {"bytes, too short", report[:100]}, {"are there", append(slices.Clone(report), 0)},
+	} {
+		list, err := nvidia.ParseFile(x.data)
+		if list != nil || err == nil || fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), x.part) {
+			t.Errorf("got %v, want %q", err, x.part)
+		}
+	}
+	for _, b := range [][]byte{nil, []byte("{}"), []byte("<xml>"), []byte(`{"tcb_info":{}}`), {0x30}} {
+		if nvidia.IsEvidence(b) {
+			t.Errorf("%q looks like evidence", b)
+		}
+	}
+}
+
+func jsonOf(t testing.TB, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
