@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,6 @@ import (
 const (
 	maxRequest  = 16 << 20
 	callTimeout = 20 * time.Second // one fetch of a bundle, a tile, endorsements
-	recordFor   = 30 * time.Second // how long a proved record of a node is used again
 )
 
 // Config says how a Client works. Policy, Chain and Registry are required.
@@ -65,28 +65,23 @@ type Client struct {
 	chain    registry.Reader
 	http     *http.Client
 
-	mu      sync.Mutex
-	nodes   map[attestation.Address]*Node
-	failed  map[attestation.Address]time.Time // until when a node is asked last
-	pending map[attestation.Address]*call
-	blocks  map[uint32]time.Time
-}
+	root proved[registry.Root]
 
-// call lets requests that need the same verification share it.
-type call struct {
-	done chan struct{}
-	node *Node
-	err  error
+	mu     sync.Mutex
+	nodes  map[attestation.Address]*proved[Node]
+	failed map[attestation.Address]time.Time // until when a node is asked last
+	blocks map[uint32]time.Time
 }
 
 // Node is a node that was verified. Its methods return copies.
 type Node struct {
 	verified *attestation.Verified
 	record   *registry.Node
-	seen     time.Time // when the record was proved
+	root     *registry.Root // whose lists it was judged by
 	endpoint string
 	bundle   []byte
 	files    []EndorsementFile // that served to verify
+	prepared chan *exchange    // made ahead, at most one
 }
 
 // Verified returns the proof that the node passed.
@@ -135,77 +130,66 @@ func New(cfg Config) (*Client, error) {
 			DisableCompression:    true,
 		}
 	}
-	return &Client{
+	c := &Client{
 		cfg: cfg, verifier: v, chain: registry.Reader{Reader: cfg.Chain},
 		http: &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("relays do not redirect")
 		}},
-		nodes:   map[attestation.Address]*Node{},
-		failed:  map[attestation.Address]time.Time{},
-		pending: map[attestation.Address]*call{},
-		blocks:  map[uint32]time.Time{},
-	}, nil
+		nodes:  map[attestation.Address]*proved[Node]{},
+		failed: map[attestation.Address]time.Time{},
+		blocks: map[uint32]time.Time{},
+	}
+	c.root = proved[registry.Root]{
+		now: cfg.Now, valid: func(*registry.Root, time.Time) bool { return true },
+		load: func(ctx context.Context, _ *registry.Root) (*registry.Root, error) {
+			return c.chain.Root(ctx, cfg.Registry)
+		},
+	}
+	return c, nil
 }
 
-// Node returns a verified node: from memory while its verdict and its proved
-// record are fresh, else after verifying it anew. Calls for one node at the
-// same time share the work.
+// Node returns a verified node: from memory while its verdict, its proved record
+// and the registry's lists are fresh, else after looking anew. Calls for one
+// node at the same time share the work.
 func (c *Client) Node(ctx context.Context, addr attestation.Address) (*Node, error) {
 	c.mu.Lock()
-	if n := c.nodes[addr]; n != nil {
-		now := c.cfg.Now()
-		if now.Before(n.verified.NotAfter()) && now.Sub(n.seen) < recordFor {
-			c.mu.Unlock()
-			return n, nil
-		}
-	}
-	p := c.pending[addr]
+	p := c.nodes[addr]
 	if p == nil {
-		p = &call{done: make(chan struct{})}
-		c.pending[addr] = p
-		go func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-			defer cancel()
-			p.node, p.err = c.renew(ctx, addr)
-			c.mu.Lock()
-			delete(c.pending, addr)
-			if p.err == nil {
-				c.nodes[addr] = p.node
-			} else {
-				delete(c.nodes, addr)
-			}
-			c.mu.Unlock()
-			close(p.done)
-		}()
+		p = &proved[Node]{
+			now:   c.cfg.Now,
+			valid: func(n *Node, now time.Time) bool { return now.Before(n.verified.NotAfter()) },
+			load:  func(ctx context.Context, old *Node) (*Node, error) { return c.renew(ctx, addr, old) },
+		}
+		c.nodes[addr] = p
 	}
 	c.mu.Unlock()
-	select {
-	case <-p.done:
-		return p.node, p.err
-	case <-ctx.Done():
-		return nil, attestation.Unknown("verifying node %v: %w", addr, ctx.Err())
-	}
+	return p.get(ctx)
 }
 
-// renew reads the record, and verifies again only when the registration changed
-// or the verdict has ended.
-func (c *Client) renew(ctx context.Context, addr attestation.Address) (*Node, error) {
-	now := c.cfg.Now()
+// renew reads the record, and verifies again only when the registration or the
+// registry's lists changed, or the verdict has ended.
+func (c *Client) renew(ctx context.Context, addr attestation.Address, old *Node) (*Node, error) {
 	rec, err := c.chain.Node(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	old := c.nodes[addr]
-	c.mu.Unlock()
-	if old != nil && now.Before(old.verified.NotAfter()) {
-		if e, ok := rec.Epoch(rec.Current); ok && e.Active && now.Before(e.Expires) && e.ClaimsDigest == old.verified.Digest() {
+	root, err := c.root.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil && c.cfg.Now().Before(old.verified.NotAfter()) && sameLists(root, old.root) {
+		if e, err := c.current(rec); err == nil && e.ClaimsDigest == old.verified.Digest() {
 			fresh := *old
-			fresh.record, fresh.seen = rec, now
+			fresh.record, fresh.root = rec, root
 			return &fresh, nil
 		}
 	}
-	return c.verify(ctx, rec, c.endpoint(rec))
+	return c.verify(ctx, rec, root, c.endpoint(rec))
+}
+
+// sameLists says whether two records of a registry judge a node the same.
+func sameLists(a, b *registry.Root) bool {
+	return slices.Equal(a.Measurements, b.Measurements) && slices.Equal(a.Models, b.Models)
 }
 
 func (c *Client) endpoint(rec *registry.Node) string {
@@ -219,8 +203,11 @@ func (c *Client) endpoint(rec *registry.Node) string {
 // anew.
 func (c *Client) Forget(addr attestation.Address) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.nodes, addr)
+	p := c.nodes[addr]
+	c.mu.Unlock()
+	if p != nil {
+		p.forget()
+	}
 }
 
 // refusals joins why nodes were not used, each with its address.

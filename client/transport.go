@@ -83,11 +83,11 @@ func readRequest(req *http.Request) ([]byte, error) {
 func (c *Client) candidates(ctx context.Context) ([]attestation.Address, error) {
 	order := slices.Clone(c.cfg.Nodes)
 	if len(order) == 0 {
-		root, err := c.chain.Root(ctx, c.cfg.Registry)
+		root, err := c.root.get(ctx)
 		if err != nil {
 			return nil, err
 		}
-		order = root.Nodes
+		order = slices.Clone(root.Nodes)
 		if len(order) == 0 {
 			return nil, attestation.Unknown("registry %v lists no node", c.cfg.Registry)
 		}
@@ -116,7 +116,7 @@ func (c *Client) fail(addr attestation.Address) {
 // ask sends one request to one node. again says that another node may be
 // asked: nothing of the request left, or the enclave did not start on it.
 func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content []byte) (resp *http.Response, again bool, err error) {
-	x, err := sealed.NewExchange(node.verified, c.cfg.Now())
+	x, err := node.exchange(c.cfg.Now)
 	if err != nil {
 		return nil, true, err
 	}
@@ -234,6 +234,7 @@ func (a *answer) finish() error {
 		}
 	}
 	a.file.Store(f)
+	go a.node.prepare(a.c.cfg.Now)
 	return io.EOF
 }
 

@@ -32,16 +32,16 @@ func (c *Client) VerifyURL(ctx context.Context, relay string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.verify(ctx, rec, relay)
-}
-
-// verify fetches and verifies the bundle of a node whose record is proved.
-func (c *Client) verify(ctx context.Context, rec *registry.Node, endpoint string) (*Node, error) {
-	epoch, err := c.current(rec)
+	root, err := c.root.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	root, err := c.chain.Root(ctx, c.cfg.Registry)
+	return c.verify(ctx, rec, root, relay)
+}
+
+// verify fetches and verifies the bundle of a node whose record is proved.
+func (c *Client) verify(ctx context.Context, rec *registry.Node, root *registry.Root, endpoint string) (*Node, error) {
+	epoch, err := c.current(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,10 @@ func (c *Client) verify(ctx context.Context, rec *registry.Node, endpoint string
 	if err != nil {
 		return nil, err
 	}
-	return &Node{verified: v, record: rec, seen: c.cfg.Now(), endpoint: endpoint, bundle: data, files: files}, nil
+	return &Node{
+		verified: v, record: rec, root: root, endpoint: endpoint, bundle: data, files: files,
+		prepared: make(chan *exchange, 1),
+	}, nil
 }
 
 // current returns the node's registration that may be used now.

@@ -49,6 +49,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, w io.Writer) error {
+	if len(args) == 2 && args[0] == "network" { // see startNetwork
+		return serveNetwork(ctx, args[1])
+	}
 	var names []string
 	for n := range areas {
 		names = append(names, n)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -27,12 +28,11 @@ import (
 // this process that answers at once, so that what is measured is not a model.
 type rig struct {
 	dir      string
-	network  *network.Network
+	network  *exec.Cmd // dev chain, see serveNetwork
 	upstream *httptest.Server
 	chain    *chain.Client
 	client   *client.Client
 	node     *exec.Cmd
-	stdin    io.Closer
 }
 
 // modelDigest stands for the weights of the engine that has none.
@@ -51,21 +51,62 @@ func newRig(ctx context.Context) (_ *rig, err error) {
 	if err := buildPrograms(ctx, r.dir); err != nil {
 		return nil, err
 	}
-	program := filepath.Join(r.dir, "cocoon-enclave")
-	m, err := simdevice.Measurement(program)
-	if err != nil {
-		return nil, err
-	}
-	if r.network, err = network.Start(ctx, network.Options{
-		Dir: r.dir, Measurements: [][32]byte{m},
-		Models: map[[32]byte]contracts.Model{modelDigest: {Licence: "none", URL: "none"}},
-	}); err != nil {
+	if r.network, err = startNetwork(ctx, r.dir); err != nil {
 		return nil, err
 	}
 	if err := r.startNode(ctx); err != nil {
 		return nil, err
 	}
 	return r, r.connect(ctx)
+}
+
+// startNetwork runs serveNetwork in a process of its own: the garbage of a chain
+// must not be collected at the expense of what is measured.
+func startNetwork(ctx context.Context, dir string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "network", dir)
+	cmd.Stderr = os.Stderr
+	if _, err := cmd.StdinPipe(); err != nil { // ends with this process
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		_ = cmd.Process.Kill()
+		return nil, errors.Join(errors.New("the dev chain did not start"), cmd.Wait())
+	}
+	return cmd, nil
+}
+
+// serveNetwork runs a dev chain whose registry lists the enclave program in dir,
+// until standard input ends.
+func serveNetwork(ctx context.Context, dir string) error {
+	m, err := simdevice.Measurement(filepath.Join(dir, "cocoon-enclave"))
+	if err != nil {
+		return err
+	}
+	n, err := network.Start(ctx, network.Options{
+		Dir: dir, Measurements: [][32]byte{m},
+		Models: map[[32]byte]contracts.Model{modelDigest: {Licence: "none", URL: "none"}},
+	})
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	if err := os.WriteFile(filepath.Join(dir, "wallet.key"), []byte(hex.EncodeToString(n.Operator.Seed())), 0o600); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // buildPrograms builds the three programs into dir.
@@ -83,9 +124,6 @@ func (r *rig) file(name string) string { return filepath.Join(r.dir, name) }
 func (r *rig) startNode(ctx context.Context) error {
 	engine := fmt.Sprintf("[upstream]\nurl = %q\nprofile = \"vllm\"\nmodels = [{ name = \"m\", digest = \"%x\" }]\n[limits]\nconcurrent = 64\n", r.upstream.URL, modelDigest)
 	if err := os.WriteFile(r.file("engine.toml"), []byte(engine), 0o600); err != nil {
-		return err
-	}
-	if err := os.WriteFile(r.file("wallet.key"), []byte(hex.EncodeToString(r.network.Operator.Seed())), 0o600); err != nil {
 		return err
 	}
 	r.node = exec.CommandContext(ctx, r.file("cocoon-node"), "up", "--json", "--dir", r.file("node"),
@@ -120,14 +158,24 @@ func (r *rig) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := chain.ParseGlobalConfig(r.network.Chain.GlobalConfig())
+	if data, err = os.ReadFile(r.file(network.TONFile)); err != nil {
+		return err
+	}
+	cfg, err := chain.ParseGlobalConfig(data)
+	if err != nil {
+		return err
+	}
+	if data, err = os.ReadFile(r.file(network.RegistryFile)); err != nil {
+		return err
+	}
+	root, err := attestation.ParseAddress(strings.TrimSpace(string(data)))
 	if err != nil {
 		return err
 	}
 	if r.chain, err = chain.Dial(ctx, cfg); err != nil {
 		return err
 	}
-	r.client, err = client.New(client.Config{Policy: policy, Chain: r.chain, Registry: r.network.Registry})
+	r.client, err = client.New(client.Config{Policy: policy, Chain: r.chain, Registry: root})
 	return err
 }
 
@@ -140,7 +188,8 @@ func (r *rig) close() {
 		r.chain.Close()
 	}
 	if r.network != nil {
-		r.network.Close()
+		_ = r.network.Process.Kill()
+		_ = r.network.Wait()
 	}
 	r.upstream.Close()
 	os.RemoveAll(r.dir)
