@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
@@ -26,13 +26,14 @@ var chatCommand = &command.Command{
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
+		s.registerEndorsements(fs)
 		o := chatOptions{}
 		fs.StringVar(&o.model, "model", "", "`name` of the model (default: the node's first)")
 		fs.StringVar(&o.system, "system", "", "system `text`")
-		fs.IntVar(&o.maxTokens, "max-tokens", 0, "`most` tokens of the answer (default: the enclave's)")
+		fs.Func("max-tokens", "at most this `number` of tokens in the answer (default: the enclave's limit)", o.setMaxTokens)
 		fs.StringVar(&o.receipts, "receipts", "", "`directory` for receipts (default: receipts/ in the configuration directory)")
-		fs.Func("seed", "`number` that makes sampling repeatable", func(v string) error { o.seed = json.Number(v); return nil })
-		fs.Func("temperature", "sampling `temperature`, 0 for the likeliest tokens", func(v string) error { o.temperature = json.Number(v); return nil })
+		fs.Func("seed", "`number` that makes sampling repeatable", o.setSeed)
+		fs.Func("temperature", "`number` from 0 (the likeliest tokens) to 2", o.setTemperature)
 		return func(ctx context.Context, env *command.Env) error { return chat(ctx, env, &s, o) }
 	},
 }
@@ -40,7 +41,35 @@ var chatCommand = &command.Command{
 type chatOptions struct {
 	model, system, receipts string
 	maxTokens               int
-	seed, temperature       json.Number
+	seed                    *int64
+	temperature             *float64
+}
+
+func (o *chatOptions) setMaxTokens(v string) error {
+	n, err := strconv.ParseUint(v, 10, 31)
+	if err != nil || n == 0 {
+		return errors.New("want a number of 1 or more")
+	}
+	o.maxTokens = int(n)
+	return nil
+}
+
+func (o *chatOptions) setSeed(v string) error {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil {
+		return errors.New("want a whole number")
+	}
+	o.seed = &n
+	return nil
+}
+
+func (o *chatOptions) setTemperature(v string) error {
+	t, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(t >= 0 && t <= 2) {
+		return errors.New("want a number from 0 to 2")
+	}
+	o.temperature = &t
+	return nil
 }
 
 // maxPrompt bounds what is read from standard input.
@@ -73,6 +102,9 @@ func chat(ctx context.Context, env *command.Env, s *settings, o chatOptions) err
 		return err
 	}
 	defer sess.close()
+	if err := keep.open(); err != nil {
+		return err
+	}
 	body, err := o.request(prompt)
 	if err != nil {
 		return err
@@ -82,30 +114,41 @@ func chat(ctx context.Context, env *command.Env, s *settings, o chatOptions) err
 		return err
 	}
 	defer resp.Body.Close()
-	node := client.NodeOf(resp)
-	warnSimulated(env.Stderr, node.Verified().Simulated())
+	if resp.StatusCode != http.StatusOK {
+		return apiError(resp)
+	}
+	warnSimulated(env.Stderr, client.NodeOf(resp).Verified().Simulated())
 	var text strings.Builder
 	out := io.Writer(&text)
 	if !env.JSON {
 		out = env.Stdout
 	}
 	if err := printStream(out, resp); err != nil {
-		return err
+		if !env.JSON {
+			fmt.Fprintln(env.Stdout)
+		}
+		return fmt.Errorf("the answer is not to be relied on: %w", err)
 	}
-	path, err := keep.keep("", client.ReceiptOf(resp), node)
+	return keepAnswer(env, keep, resp, text.String())
+}
+
+// keepAnswer stores the receipt of an answer that is complete, and says where.
+func keepAnswer(env *command.Env, keep *keeper, resp *http.Response, text string) error {
+	f, node := client.ReceiptOf(resp), client.NodeOf(resp)
+	path, err := keep.keep("", f, node)
 	if err != nil {
 		return fmt.Errorf("keeping the receipt: %w", err)
 	}
-	r := client.ReceiptOf(resp).Receipt
+	h, b := &f.Receipt.Head, &f.Receipt.Body
 	if env.JSON {
 		return env.PrintJSON(map[string]any{
-			"answer": text.String(), "receipt": path, "node": r.Head.Node, "index": r.Head.Index,
-			"finish": r.Body.Finish, "prompt_tokens": r.Body.PromptTokens, "completion_tokens": r.Body.CompletionTokens,
+			"answer": text, "receipt": path, "node": h.Node, "epoch": h.Epoch, "index": h.Index,
+			"finish": b.Finish, "prompt_tokens": b.PromptTokens, "completion_tokens": b.CompletionTokens,
 			"simulated": node.Verified().Simulated(),
 		})
 	}
 	fmt.Fprintln(env.Stdout)
-	env.Logf("receipt %s (index %d, %s, %d tokens)", path, r.Head.Index, r.Body.Finish, r.Body.CompletionTokens)
+	env.Logf("receipt %s (index %d, %s, %d tokens)", path, h.Index, b.Finish, b.CompletionTokens)
 	return nil
 }
 
@@ -116,22 +159,18 @@ func (o chatOptions) request(prompt string) ([]byte, error) {
 		Content string `json:"content"`
 	}
 	v := struct {
-		Model       string      `json:"model,omitempty"`
-		Messages    []message   `json:"messages"`
-		Stream      bool        `json:"stream"`
-		MaxTokens   int         `json:"max_tokens,omitempty"`
-		Seed        json.Number `json:"seed,omitempty"`
-		Temperature json.Number `json:"temperature,omitempty"`
+		Model       string    `json:"model,omitempty"`
+		Messages    []message `json:"messages"`
+		Stream      bool      `json:"stream"`
+		MaxTokens   int       `json:"max_tokens,omitempty"`
+		Seed        *int64    `json:"seed,omitempty"`
+		Temperature *float64  `json:"temperature,omitempty"`
 	}{Model: o.model, Stream: true, MaxTokens: o.maxTokens, Seed: o.seed, Temperature: o.temperature}
 	if o.system != "" {
 		v.Messages = append(v.Messages, message{"system", o.system})
 	}
 	v.Messages = append(v.Messages, message{"user", prompt})
-	body, err := json.Marshal(v)
-	if err != nil {
-		return nil, attestation.BadInput("the request: a number is none")
-	}
-	return body, nil
+	return json.Marshal(v)
 }
 
 func post(ctx context.Context, rt http.RoundTripper, path string, body []byte) (*http.Response, error) {
@@ -197,68 +236,3 @@ func apiError(resp *http.Response) error {
 	}
 	return attestation.BadInput("the engine refuses (%d): %.500s", resp.StatusCode, v.Error.Message)
 }
-
-var modelsCommand = &command.Command{
-	Name: "models", Short: "list the models of a verified node",
-	Example: "cocoon models",
-	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
-		var s settings
-		s.register(fs)
-		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 0, "no arguments"); err != nil {
-				return err
-			}
-			sess, err := s.connect(ctx, env, nil)
-			if err != nil {
-				return err
-			}
-			defer sess.close()
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cocoon/v1/models", nil)
-			if err != nil {
-				return err
-			}
-			resp, err := sess.RoundTrip(req)
-			if err != nil {
-				return err
-			}
-			defer resp.Body.Close()
-			node := client.NodeOf(resp)
-			warnSimulated(env.Stderr, node.Verified().Simulated())
-			// The list is the verified claims', not the engine's word; the answer is
-			// read to its end so that its receipt is checked too.
-			if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-				return err
-			}
-			type model struct {
-				Name   string `json:"name"`
-				Digest string `json:"digest"`
-			}
-			models := []model{}
-			for _, m := range node.Verified().Models() {
-				models = append(models, model{m.Name, fmt.Sprintf("%x", m.Digest)})
-			}
-			if env.JSON {
-				return env.PrintJSON(map[string]any{"models": models, "node": node.Record().Address, "simulated": node.Verified().Simulated()})
-			}
-			for _, m := range models {
-				fmt.Fprintf(env.Stdout, "%s  sha256:%s\n", m.Name, m.Digest)
-			}
-			return nil
-		}
-	},
-}
-
-// salts returns the two salts and the receipt from X.receipt, for opening
-// commitments.
-func openWith(r *receipt.Receipt, path string) (*receipt.File, error) {
-	f, err := readReceiptFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if f.Receipt.Head != r.Head || f.Receipt.Signature != r.Signature {
-		return nil, attestation.BadInput("%s is another receipt than the one in the proof", path)
-	}
-	return f, nil
-}
-
-var errNoSalts = errors.New("the commitments can't be opened without the salts: give --receipt X.receipt, or export the proof with --with-opening")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
-	"github.com/cocoon-go/cocoon/internal/atomicfile"
+	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -25,7 +24,7 @@ var receiptExportCommand = &command.Command{
 		var s settings
 		s.register(fs)
 		out := fs.String("out", "", "`file` to write (default: X.proof beside it)")
-		wait := fs.Duration("wait", 0, "how long to wait for the `anchor` when there is none yet")
+		wait := fs.Duration("wait", 0, "`duration` to wait for the anchor when there is none yet, for example 15m")
 		opening := fs.Bool("with-opening", false, "put salts, request and answer into the proof")
 		request := fs.String("request", "", "`file` with the request's content, for --with-opening")
 		response := fs.String("response", "", "`file` with the answer's content, for --with-opening")
@@ -34,7 +33,7 @@ var receiptExportCommand = &command.Command{
 				return err
 			}
 			if *opening != (*request != "" && *response != "") {
-				return attestation.BadInput("--with-opening, --request and --response belong together")
+				return attestation.BadInput("--with-opening needs both --request and --response, and they need it")
 			}
 			f, src, err := loadReceipt(env.Args[0])
 			if err != nil {
@@ -50,11 +49,17 @@ var receiptExportCommand = &command.Command{
 			if dst == "" {
 				dst = strings.TrimSuffix(env.Args[0], ".receipt") + ".proof"
 			}
+			if _, err := os.Lstat(dst); err == nil {
+				return exists(dst)
+			}
 			sess, err := s.connect(ctx, env, nil)
 			if err != nil {
 				return err
 			}
 			defer sess.close()
+			if src.Endpoint, err = relayNow(ctx, sess, f.Receipt, src.Endpoint); err != nil {
+				return err
+			}
 			if *wait > 0 {
 				wctx, cancel := context.WithTimeout(ctx, *wait)
 				_, err := sess.WaitAnchored(wctx, f.Receipt, 500*time.Millisecond)
@@ -68,7 +73,7 @@ var receiptExportCommand = &command.Command{
 				return err
 			}
 			p.Opening = open
-			return writeProof(env, dst, p)
+			return writeProof(env, sess, dst, p)
 		}
 	},
 }
@@ -85,7 +90,21 @@ func readOpening(f *receipt.File, request, response string) (*receipt.Opening, e
 	return o, nil
 }
 
-func writeProof(env *command.Env, dst string, p *receipt.Proof) error {
+// relayNow returns where the log of a receipt's node is served now: where its
+// record says, else where it was when the answer came.
+func relayNow(ctx context.Context, sess *session, r *receipt.Receipt, then string) (string, error) {
+	n, err := registry.Reader{Reader: sess.chain}.Node(ctx, r.Head.Node)
+	if err != nil {
+		return "", fmt.Errorf("the record of the receipt's node: %w", err)
+	}
+	if n.Endpoint == "" {
+		return then, nil
+	}
+	return n.Endpoint, nil
+}
+
+func writeProof(env *command.Env, sess *session, dst string, p *receipt.Proof) error {
+	warnSimulated(env.Stderr, simulated(sess.policy))
 	if err := p.VerifyOpening(); err != nil {
 		return err
 	}
@@ -97,14 +116,11 @@ func writeProof(env *command.Env, dst string, p *receipt.Proof) error {
 	if p.Opening != nil {
 		mode = 0o600 // it holds question and answer
 	}
-	if err := atomicfile.Create(dst, enc, mode); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return attestation.BadInput("%s exists; nothing is overwritten", dst)
-		}
+	if err := create(dst, enc, mode); err != nil {
 		return err
 	}
 	if env.JSON {
-		return env.PrintJSON(map[string]any{"proof": dst, "bytes": len(enc), "anchor_size": p.Checkpoint.Size})
+		return env.PrintJSON(map[string]any{"proof": dst, "bytes": len(enc), "anchor_size": p.Checkpoint.Size, "simulated": simulated(sess.policy)})
 	}
 	fmt.Fprintf(env.Stdout, "%s (%d bytes, anchor of %d receipts)\n", dst, len(enc), p.Checkpoint.Size)
 	return nil

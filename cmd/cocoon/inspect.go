@@ -32,12 +32,20 @@ var inspectCommand = &command.Command{
 			if env.JSON {
 				return env.PrintJSON(map[string]any{"trusted": false, "type": kind, "content": v})
 			}
-			fmt.Fprintf(env.Stdout, "NOT VERIFIED: this is what a %s says about itself\n", kind)
+			fmt.Fprintf(env.Stdout, "NOT VERIFIED: this is what %s says about itself\n", article[kind])
 			return env.PrintJSON(v)
 		}
 	},
 }
 
+// article names the kinds of [describe] in a sentence.
+var article = map[string]string{
+	"proof": "a proof", "receipt": "a receipt", "bundle": "a bundle",
+	"tdx evidence": "a TDX quote", "sgx evidence": "an SGX quote", "snp evidence": "an SNP report",
+}
+
+// describe returns what kind of file it is, and what it says. The kind is empty
+// when it is none that is known.
 func describe(data []byte) (kind string, v any) {
 	if p, err := receipt.ParseProof(data); err == nil {
 		return "proof", describeProof(p)

@@ -21,7 +21,7 @@ import (
 type keeper struct{ dir string }
 
 // newKeeper returns the keeper of a directory; "" means receipts/ in the
-// configuration directory.
+// configuration directory. It makes nothing yet: see open.
 func newKeeper(dir string) (*keeper, error) {
 	if dir == "" {
 		c, err := configDir()
@@ -30,10 +30,16 @@ func newKeeper(dir string) (*keeper, error) {
 		}
 		dir = filepath.Join(c, "receipts")
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, attestation.BadInput("receipts: %w", err)
-	}
 	return &keeper{dir}, nil
+}
+
+// open makes the directory, before anything is asked: an answer whose receipt
+// can't be kept is not worth asking for.
+func (k *keeper) open() error {
+	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+		return attestation.BadInput("the directory for receipts: %w; name another with --receipts", err)
+	}
+	return nil
 }
 
 // keep stores the receipt of an answer under a name, and what its proof needs.
@@ -79,7 +85,7 @@ func loadReceipt(path string) (*receipt.File, client.Source, error) {
 	stem := filepath.Join(filepath.Dir(path), fmt.Sprintf("%x", f.Receipt.Body.ClaimsDigest[:16]))
 	if src.Bundle, err = readFile(stem+".bundle", attestation.MaxBundleSize); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = attestation.Unknown("the bundle of the enclave that gave this receipt is not beside it (%s.bundle)", stem)
+			err = attestation.Unknown("the bundle of the enclave that gave this receipt is not beside it (%s.bundle): keep receipts in the directory where cocoon put them", stem)
 		}
 		return nil, src, err
 	}
@@ -103,11 +109,14 @@ func loadReceipt(path string) (*receipt.File, client.Source, error) {
 }
 
 func readReceiptFile(path string) (*receipt.File, error) {
-	data, err := readFile(path, receipt.MaxReceipt+1<<10)
+	data, err := readFile(path, receipt.MaxProof)
 	if err != nil {
 		return nil, err
 	}
 	f, err := receipt.ParseFile(data)
+	if kind, _ := describe(data); err != nil && kind != "" {
+		return nil, attestation.BadInput("%s is %s, not a receipt as cocoon keeps it (X.receipt)", path, article[kind])
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

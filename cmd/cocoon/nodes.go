@@ -31,6 +31,7 @@ var nodesCommand = &command.Command{
 				return err
 			}
 			defer sess.close()
+			warnSimulated(env.Stderr, simulated(sess.policy))
 			return listNodes(ctx, env, sess)
 		}
 	},
@@ -68,7 +69,7 @@ func listNodes(ctx context.Context, env *command.Env, sess *session) error {
 			n.PromptPrice, n.CompletionPrice, n.Stake, n.Anchor.Size, n.Anchor.Time, n.At.Seqno})
 	}
 	if env.JSON {
-		return env.PrintJSON(map[string]any{"registry": sess.root, "nodes": lines})
+		return env.PrintJSON(map[string]any{"registry": sess.root, "nodes": lines, "simulated": simulated(sess.policy)})
 	}
 	for _, l := range lines {
 		fmt.Fprintf(env.Stdout, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  log         %d receipts anchored at %s\n",
@@ -88,6 +89,7 @@ var verifyNodeCommand = &command.Command{
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
+		s.registerEndorsements(fs)
 		save := fs.String("save", "", "new `directory` for bundle, evidence and endorsements")
 		return func(ctx context.Context, env *command.Env) error {
 			if err := args(env, 1, "one URL"); err != nil {
@@ -95,7 +97,10 @@ var verifyNodeCommand = &command.Command{
 			}
 			if *save != "" {
 				if _, err := os.Lstat(*save); err == nil {
-					return attestation.BadInput("%s exists; nothing is overwritten", *save)
+					return exists(*save)
+				}
+				if fi, err := os.Stat(filepath.Dir(filepath.Clean(*save))); err != nil || !fi.IsDir() {
+					return attestation.BadInput("there is no directory %s to make %s in", filepath.Dir(filepath.Clean(*save)), filepath.Base(*save))
 				}
 			}
 			sess, err := s.connect(ctx, env, nil)
@@ -114,6 +119,7 @@ var verifyNodeCommand = &command.Command{
 				if err := saveNode(*save, n); err != nil {
 					return err
 				}
+				env.Logf("what was verified is in %s", *save)
 			}
 			return printVerdict(env, n.Verified().Verdict(), nil)
 		}

@@ -23,18 +23,26 @@ var proxyCommand = &command.Command{
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
+		s.registerEndorsements(fs)
 		listen := fs.String("listen", "127.0.0.1:8421", "`address` to listen on")
 		receipts := fs.String("receipts", "", "`directory` for receipts (default: receipts/ in the configuration directory)")
 		return func(ctx context.Context, env *command.Env) error {
 			if err := args(env, 0, "no arguments"); err != nil {
 				return err
 			}
-			return proxy(ctx, env, &s, *listen, *receipts)
+			return proxy(ctx, env, &s, *listen, *receipts, func(url string, simulated bool) error {
+				if env.JSON {
+					return env.PrintJSON(map[string]any{"base_url": url, "simulated": simulated})
+				}
+				_, err := fmt.Fprintf(env.Stdout, "OPENAI_BASE_URL=%s\n", url)
+				return err
+			})
 		}
 	},
 }
 
-func proxy(ctx context.Context, env *command.Env, s *settings, listen, receipts string) error {
+// proxy serves until ctx ends. ready is called with the base URL.
+func proxy(ctx context.Context, env *command.Env, s *settings, listen, receipts string, ready func(url string, simulated bool) error) error {
 	keep, err := newKeeper(receipts)
 	if err != nil {
 		return err
@@ -51,24 +59,23 @@ func proxy(ctx context.Context, env *command.Env, s *settings, listen, receipts 
 	defer sess.close()
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
-		return attestation.BadInput("%w", err)
+		return attestation.BadInput("%w; name another address with --listen", err)
+	}
+	defer ln.Close()
+	if err := keep.open(); err != nil {
+		return err
 	}
 	if a, ok := ln.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
 		env.Logf("warning: %s is not a loopback address: everybody who reaches it can ask in your name, in the clear", a)
 	}
-	if len(sess.policy.SimulatedRoots()) > 0 {
-		env.Logf("the policy accepts simulated platforms, which protect nothing")
-	}
+	warnSimulated(env.Stderr, simulated(sess.policy))
 	srv := &http.Server{Handler: sess.Proxy(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
-	url := fmt.Sprintf("http://%s/v1", ln.Addr())
-	if env.JSON {
-		if err := env.PrintJSON(map[string]string{"base_url": url}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(env.Stdout, "OPENAI_BASE_URL=%s\n", url)
+	if err := ready(fmt.Sprintf("http://%s/v1", ln.Addr()), simulated(sess.policy)); err != nil {
+		srv.Close()
+		<-failed
+		return err
 	}
 	select {
 	case err := <-failed:

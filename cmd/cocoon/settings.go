@@ -31,6 +31,10 @@ func (s *settings) register(fs *flag.FlagSet) {
 	fs.StringVar(&s.policy, "policy", "", "policy `file` (default: policy.toml in the configuration directory)")
 	fs.StringVar(&s.ton, "ton-config", "", "TON global config `file` with a trusted block (default: ton-global.json there)")
 	fs.StringVar(&s.registry, "registry", "", "`address` of the registry, or a file that holds it (default: registry.txt there)")
+}
+
+// registerEndorsements is for the commands that verify a node.
+func (s *settings) registerEndorsements(fs *flag.FlagSet) {
 	fs.StringVar(&s.endorsements, "endorsements", "", "`directory` or file with endorsements to use beside a node's")
 }
 
@@ -53,13 +57,13 @@ func file(value, name, flagName, hint string) (string, error) {
 	}
 	p := filepath.Join(dir, name)
 	if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {
-		return "", attestation.BadInput("no %s given and no %s: %s", flagName, p, hint)
+		return "", attestation.BadInput("no %s was given, and there is no %s: %s", flagName, p, hint)
 	}
 	return p, nil
 }
 
 func (s *settings) loadPolicy() (*attestation.Policy, error) {
-	p, err := file(s.policy, "policy.toml", "--policy", "cocoon policy init writes one")
+	p, err := file(s.policy, "policy.toml", "--policy", "`cocoon policy init` writes one")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +79,7 @@ func (s *settings) loadPolicy() (*attestation.Policy, error) {
 }
 
 func (s *settings) loadTON() (*chain.GlobalConfig, error) {
-	p, err := file(s.ton, "ton-global.json", "--ton-config", "get the network's global config and put it there")
+	p, err := file(s.ton, "ton-global.json", "--ton-config", "get the network's global config, and put it there or name it")
 	if err != nil {
 		return nil, err
 	}
@@ -83,19 +87,25 @@ func (s *settings) loadTON() (*chain.GlobalConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	return chain.ParseGlobalConfig(data)
+	ton, err := chain.ParseGlobalConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p, err)
+	}
+	return ton, nil
 }
 
 func (s *settings) loadRegistry() (attestation.Address, error) {
 	if a, err := attestation.ParseAddress(s.registry); err == nil {
 		return a, nil
 	}
-	p, err := file(s.registry, "registry.txt", "--registry", "put the registry's address there")
+	p, err := file(s.registry, "registry.txt", "--registry", "put the registry's address there or name it")
 	if err != nil {
 		return attestation.Address{}, err
 	}
 	data, err := readFile(p, 1<<10)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return attestation.Address{}, attestation.BadInput("--registry %q is neither an address (0: and 64 hexadecimal digits) nor a file", p)
+	} else if err != nil {
 		return attestation.Address{}, err
 	}
 	a, err := attestation.ParseAddress(strings.TrimSpace(string(data)))
@@ -119,6 +129,10 @@ func (s *settings) loadEndorsements() ([]client.EndorsementFile, error) {
 	}
 	return out, nil
 }
+
+// simulated says whether a policy accepts simulated platforms: every output
+// under it says SIMULATED.
+func simulated(p *attestation.Policy) bool { return len(p.SimulatedRoots()) > 0 }
 
 // session is a connected client; close ends it.
 type session struct {
@@ -194,7 +208,7 @@ func warnSimulated(w io.Writer, simulated bool) {
 // args demands a number of arguments.
 func args(env *command.Env, n int, what string) error {
 	if len(env.Args) != n {
-		return attestation.BadInput("want %s, got %d arguments", what, len(env.Args))
+		return attestation.BadInput("want %s, got %d arguments; --help explains", what, len(env.Args))
 	}
 	return nil
 }
@@ -205,6 +219,9 @@ func readProof(path string) (*receipt.Proof, error) {
 		return nil, err
 	}
 	p, err := receipt.ParseProof(data)
+	if kind, _ := describe(data); err != nil && kind == "receipt" {
+		return nil, attestation.BadInput("%s is a receipt, not a proof: `cocoon receipt export` makes one of it", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

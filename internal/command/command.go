@@ -183,10 +183,12 @@ func parseInterspersed(fs *flag.FlagSet, args []string) ([]string, error) {
 
 // longFlags writes the flags in an error of package flag as help writes them.
 func longFlags(err error) string {
-	s := strings.Replace(err.Error(), "flag provided but not defined: -", "unknown flag --", 1)
-	s = strings.Replace(s, "flag needs an argument: -", "no value given for --", 1)
-	s = strings.Replace(s, " for flag -", " for flag --", 1)
-	return strings.Replace(s, " for -", " for --", 1) // a boolean flag
+	return strings.NewReplacer(
+		"flag provided but not defined: -", "unknown flag --",
+		"flag needs an argument: -", "no value given for --",
+		" for flag -", " for flag --",
+		" for -", " for --", // a boolean flag
+	).Replace(err.Error())
 }
 
 func (a *App) flags(cmd *Command, env *Env) (*flag.FlagSet, func(context.Context, *Env) error) {

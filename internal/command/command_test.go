@@ -17,6 +17,7 @@ func app() *App {
 		{Name: "echo", Args: "WORD...", Short: "print words", Example: "prog echo --up a",
 			Setup: func(fs *flag.FlagSet) func(context.Context, *Env) error {
 				up := fs.Bool("up", false, "in capitals")
+				fs.String("word", "", "one `word`")
 				return func(_ context.Context, env *Env) error {
 					s := strings.Join(env.Args, " ")
 					if *up {
@@ -87,6 +88,7 @@ func TestRun(t *testing.T) {
 		{"fail x", "", "prog: bad\n", 1},
 		{"nope", "", "unknown command", 1},
 		{"echo --nope", "", "prog: echo: unknown flag --nope; `prog help echo` explains\n", 1},
+		{"echo --word", "", "prog: echo: no value given for --word; ", 1},
 		{"echo --up=x", "", "invalid boolean value \"x\" for --up", 1},
 		{"fail unknown --json", "{\n  \"error\": {\n    \"family\": \"unknown\",\n    \"exit_code\": 3,\n    \"message\": \"who knows\"\n  }\n}\n", "prog: who knows\n", 3},
 		{"echo --nope --json", "\"family\": \"usage\"", "unknown flag", 1},
@@ -108,7 +110,7 @@ func TestRun(t *testing.T) {
 		{"echo --help", "--up", "", 0},
 		{"version", "prog ", "", 0},
 		{"completion bash", "complete -o default -F _prog prog", "", 0},
-		{"completion fish", "complete -c prog", "", 0},
+		{"completion fish", "-l word\n", "", 0},
 		{"completion csh", "", "unknown shell", 1},
 	} {
 		t.Run(tt.args, func(t *testing.T) {

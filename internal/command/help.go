@@ -76,6 +76,7 @@ func (a *App) help(w io.Writer, cmd *Command, fs *flag.FlagSet) {
 		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(cmd.Long))
 	}
 	fmt.Fprintf(w, "\nFlags:\n")
+	var lines [][2]string
 	fs.VisitAll(func(f *flag.Flag) {
 		arg, usage := flag.UnquoteUsage(f)
 		name := "--" + f.Name
@@ -85,8 +86,9 @@ func (a *App) help(w io.Writer, cmd *Command, fs *flag.FlagSet) {
 		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
 			usage += " (default " + f.DefValue + ")"
 		}
-		fmt.Fprintf(w, "  %-24s  %s\n", name, usage)
+		lines = append(lines, [2]string{name, usage})
 	})
+	list(w, nil, lines)
 	if cmd.Example != "" {
 		fmt.Fprintf(w, "\nExample:\n  %s\n", cmd.Example)
 	}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/internal/command"
+)
+
+// printVerdict prints a verdict for people or as JSON, and returns err as one
+// that was explained.
+func printVerdict(env *command.Env, v *attestation.Verdict, err error) error {
+	if env.JSON {
+		if perr := env.PrintJSON(v); perr != nil {
+			return perr
+		}
+	} else {
+		writeVerdict(env.Stdout, v, err)
+	}
+	return reported(env, err)
+}
+
+// reported says on standard error why a result is not a good one. The result
+// itself was printed.
+func reported(env *command.Env, err error) error {
+	if err == nil {
+		return nil
+	}
+	env.Logf("%v", err)
+	return &command.ErrReported{Err: err}
+}
+
+// writeVerdict writes every check of a verdict that ended in err.
+func writeVerdict(w io.Writer, v *attestation.Verdict, err error) {
+	warnSimulated(w, v.Simulated)
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, c := range v.Checks {
+		fmt.Fprintf(tw, "%s\t%s\n", strings.ToUpper(string(c.Outcome)), checkText(c))
+	}
+	tw.Flush()
+	for _, n := range v.NotChecked {
+		fmt.Fprintf(w, "NOT CHECKED  %s\n", n)
+	}
+	if f := v.Facts; f != nil {
+		fmt.Fprintf(w, "FACTS  root         %s\n", f.Root)
+		if f.IntelVerdict != nil {
+			fmt.Fprintf(w, "       TCB          %s, level of %s\n", f.TCBStatus, f.TCBDate)
+		}
+		if f.Measurement != "" {
+			fmt.Fprintf(w, "       measurement  %s\n", f.Measurement)
+		}
+	}
+	fmt.Fprintf(w, "%s  %s evidence, judged at %s\n", resultWord(err, "ACCEPTED"), strings.ToUpper(v.Kind), v.At.UTC().Format(time.RFC3339))
+}
+
+func checkText(c attestation.Check) string {
+	switch {
+	case c.Outcome != attestation.Pass && c.Expected != "" && c.Got != "":
+		return fmt.Sprintf("%s (expected %s, got %s)", c.Text, c.Expected, c.Got)
+	case c.Outcome != attestation.Pass && c.Expected != "":
+		return fmt.Sprintf("%s (expected %s)", c.Text, c.Expected)
+	case c.Got != "" && (c.Outcome != attestation.Pass || len(c.Got) <= 48):
+		return c.Text + ": " + c.Got
+	}
+	return c.Text
+}
+
+// resultWord is the last word on something that was verified.
+func resultWord(err error, good string) string {
+	switch attestation.ExitCode(err) {
+	case 0:
+		return good
+	case 2:
+		return "FALSE"
+	case 3:
+		return "COULD NOT FIND OUT"
+	case 4:
+		return "REFUSED"
+	case 5:
+		return "CHAIN DISAGREES"
+	}
+	return "NOT READABLE"
+}

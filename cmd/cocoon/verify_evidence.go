@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/client"
+	"github.com/cocoon-go/cocoon/internal/command"
+)
+
+var verifyEvidenceCommand = &command.Command{
+	Name: "verify evidence", Args: "FILE", Short: "judge a piece of evidence, offline",
+	Long: "FILE is a quote or report, or a bundle. Nothing is fetched: endorsements come from\n" +
+		"--endorsements, and from the bundle.\n\n" +
+		"The chain is not looked at. Whether it has registered a bundle is listed as not checked,\n" +
+		"and ACCEPTED does not say it: `cocoon verify node` does, and `cocoon verify receipt` from\n" +
+		"a proof. A policy that takes the list of measurements or models \"from registry\" can't be\n" +
+		"judged by here, and the result is \"could not find out\" (exit code 3): list the digests\n" +
+		"in the policy (`cocoon policy init --measurement DIGEST --model DIGEST`).",
+	Example: "cocoon verify evidence quote.bin --endorsements collateral/ --at 2026-01-02T15:04:05Z",
+	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+		var s settings
+		fs.StringVar(&s.policy, "policy", "", "policy `file` (default: policy.toml in the configuration directory)")
+		fs.StringVar(&s.endorsements, "endorsements", "", "`directory` or file with endorsements")
+		at := fs.String("at", "", "`time` to judge at, RFC 3339 (default: now)")
+		return func(_ context.Context, env *command.Env) error {
+			if err := args(env, 1, "one file"); err != nil {
+				return err
+			}
+			return verifyEvidence(env, &s, *at)
+		}
+	},
+}
+
+func verifyEvidence(env *command.Env, s *settings, at string) error {
+	when := time.Now()
+	if at != "" {
+		var err error
+		if when, err = time.Parse(time.RFC3339, at); err != nil {
+			return attestation.BadInput("--at: want a time like 2026-01-02T15:04:05Z, got %q", at)
+		}
+	}
+	policy, err := s.loadPolicy()
+	if err != nil {
+		return err
+	}
+	data, err := readFile(env.Args[0], attestation.MaxBundleSize)
+	if err != nil {
+		return err
+	}
+	extra, err := s.loadEndorsements()
+	if err != nil {
+		return err
+	}
+	set, err := client.Endorsements(extra)
+	if err != nil {
+		return err
+	}
+	v, err := attestation.NewVerifier(policy)
+	if err != nil {
+		return err
+	}
+	verdict, err := judge(v, env.Args[0], data, set, when)
+	if verdict == nil {
+		return err
+	}
+	err = offline(verdict, policy, err)
+	result := printVerdict(env, verdict, err)
+	if attestation.ExitCode(err) == 3 && (policy.Measurements().Registry || policy.Models().Registry) {
+		env.Logf("hint: the policy takes lists from a registry, which is not read here: list the digests in it, or use `cocoon verify node`")
+	}
+	return result
+}
+
+// judge returns the verdict over a bundle, or over a single piece of evidence,
+// and its error. There is no verdict when the file is none of both.
+func judge(v *attestation.Verifier, name string, data []byte, set *attestation.Endorsements, at time.Time) (*attestation.Verdict, error) {
+	b, bundleErr := attestation.ParseBundle(data)
+	if bundleErr == nil {
+		if err := set.AddBundle(b); err != nil {
+			return nil, err
+		}
+		verified, err := v.Verify(attestation.Input{Bundle: b, Endorsements: set, At: at})
+		if err != nil {
+			return attestation.VerdictOf(err), err
+		}
+		return verified.Verdict(), nil
+	}
+	kind := attestation.DetectKind(data)
+	if kind == "" {
+		return nil, notEvidence(name, data, bundleErr)
+	}
+	facts, err := v.VerifyEvidence(kind, data, set, at)
+	if err != nil {
+		return attestation.FailedVerdict(kind, at, err), err
+	}
+	verdict := v.Policy().Appraise(facts, attestation.Subject{At: at})
+	return verdict, verdict.Err()
+}
+
+// notEvidence says what a file is instead.
+func notEvidence(name string, data []byte, bundleErr error) error {
+	switch kind, _ := describe(data); kind {
+	case "proof":
+		return attestation.BadInput("%s is the proof of a receipt: `cocoon verify receipt` checks it", name)
+	case "receipt":
+		return attestation.BadInput("%s is a receipt: `cocoon receipt export` makes a proof of it, which `cocoon verify receipt` checks", name)
+	}
+	return attestation.BadInput("%s is no evidence of a kind that is known here, and can't be read as a bundle (%v)", name, bundleErr)
+}
+
+// Rules of a verdict that need the chain.
+const (
+	ruleRegistered   = "chain.registered"
+	ruleMeasurements = "measurements"
+)
+
+// offline makes of a verdict that was reached without the chain what it can
+// honestly say. That the chain registered the bundle is not this command's
+// question: it becomes something that was not checked. Which code is accepted
+// is its question: where only the registry knows, it stays unknown, also for a
+// single piece of evidence.
+func offline(v *attestation.Verdict, p *attestation.Policy, err error) error {
+	if i := slices.IndexFunc(v.Checks, func(c attestation.Check) bool {
+		return c.Rule == ruleRegistered && c.Outcome == attestation.NotSure
+	}); i >= 0 {
+		refusal := 0
+		for _, c := range v.Checks[:i] {
+			if c.Outcome != attestation.Pass {
+				refusal++
+			}
+		}
+		v.Checks = slices.Delete(v.Checks, i, i+1)
+		v.Refusals = slices.Delete(v.Refusals, refusal, refusal+1)
+		v.NotChecked = append([]string{"registration: whether the chain has registered these claims; `cocoon verify node` finds out"}, v.NotChecked...)
+		v.Accepted = len(v.Refusals) == 0
+		err = v.Err()
+	}
+	return unknownCode(v, p, err)
+}
+
+// unknownCode adds the check that a verdict over single evidence leaves out.
+func unknownCode(v *attestation.Verdict, p *attestation.Policy, err error) error {
+	known := slices.ContainsFunc(v.Checks, func(c attestation.Check) bool { return c.Rule == ruleMeasurements })
+	if !v.Authentic || known || v.Kind == attestation.KindSGX || !p.Measurements().Registry {
+		return err
+	}
+	v.NotChecked = slices.DeleteFunc(v.NotChecked, func(s string) bool { return strings.HasPrefix(s, "measurement: ") })
+	c := attestation.Check{Rule: ruleMeasurements, Text: "the registry lists the measurement", Outcome: attestation.NotSure, Got: "no registry was read"}
+	sentence := fmt.Sprintf("could not find out whether %s: %s", c.Text, c.Got)
+	v.Checks, v.Refusals, v.Accepted = append(v.Checks, c), append(v.Refusals, sentence), false
+	return &attestation.VerdictError{Verdict: v, Err: errors.Join(err, attestation.Unknown("%s", sentence))}
+}

@@ -1,0 +1,299 @@
+package programs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// Main builds the programs, starts one demo for all tests of a test binary,
+// runs the tests, and ends the demo.
+func Main(m *testing.M, use func(*Demo)) (code int) {
+	code, err := run(m, use)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return max(code, 1)
+	}
+	return code
+}
+
+func run(m *testing.M, use func(*Demo)) (code int, err error) {
+	dir, err := os.MkdirTemp("", "cocoon-test-*")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	bin := filepath.Join(dir, "bin")
+	if err := Build(context.Background(), bin); err != nil {
+		return 1, err
+	}
+	demo, err := StartDemo(bin, dir)
+	if err != nil {
+		return 1, err
+	}
+	use(demo)
+	code = m.Run()
+	return code, demo.Stop()
+}
+
+// Scripts runs the scripts of testdata/script. Every script has a copy of the
+// demo's folder as demo, its policy, chain and registry in the configuration
+// directory config/cocoon, what the policy names as $ROOT, $MEASUREMENT and
+// $MODEL, and what runs as $RELAY, $BASE_URL, $NODE_DIR and
+// $RUNNING (the folder of the running demo). $BIN holds the programs.
+//
+// Commands beside testscript's own:
+//
+//	exits CODE PROGRAM ARG...  runs, and compares the exit code; when it is not
+//	                           0, no file may have changed, and standard error
+//	                           must have a reason
+//	jsonkeys KEY...            standard output is one JSON object of these keys
+//	jsonis KEY VALUE           and this is one of its values
+//	flip FILE                  changes one bit in the middle of a file
+//	interrupt PROGRAM ARG...   starts, waits for the first byte of output, sends
+//	                           SIGINT, and wants a good end; what it printed is
+//	                           in the files out.txt and err.txt
+func Scripts(t *testing.T, d *Demo) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") == "1",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "jsonkeys": jsonKeys, "jsonis": jsonIs, "flip": flip, "interrupt": interrupt,
+		},
+		Setup: func(e *testscript.Env) error { return d.setup(e) },
+	})
+}
+
+func (d *Demo) setup(e *testscript.Env) error {
+	work := e.WorkDir
+	for k, v := range map[string]string{
+		"HOME": filepath.Join(work, "home"), "XDG_CONFIG_HOME": filepath.Join(work, "config"),
+		"PATH":  d.Bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
+		"RELAY": d.Relay, "BASE_URL": d.BaseURL, "NODE_DIR": d.NodeDir, "BIN": d.Bin,
+		"RUNNING": filepath.Join(d.Work, d.Dir),
+	} {
+		e.Setenv(k, v)
+	}
+	if err := d.setPolicy(e); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(work, "home"), 0o755); err != nil {
+		return err
+	}
+	from, to := filepath.Join(d.Work, d.Dir), filepath.Join(work, "demo")
+	if err := copyTree(to, from); err != nil {
+		return err
+	}
+	config := filepath.Join(work, "config", "cocoon")
+	if err := os.MkdirAll(config, 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"policy.toml", "ton-global.json", "registry.txt"} {
+		if err := copyFile(filepath.Join(config, name), filepath.Join(from, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setPolicy sets what the demo's policy names, for scripts that make their own.
+func (d *Demo) setPolicy(e *testscript.Env) error {
+	text, err := os.ReadFile(filepath.Join(d.Work, d.Dir, "policy.toml"))
+	if err != nil {
+		return err
+	}
+	for name, expr := range map[string]string{"ROOT": `"(sha256:[0-9a-f]{64})"`, "MEASUREMENT": `measurements = \["([0-9a-f]{64})"`, "MODEL": `models = \["([0-9a-f]{64})"`} {
+		m := regexp.MustCompile(expr).FindSubmatch(text)
+		if m == nil {
+			return fmt.Errorf("the demo's policy has no %s", name)
+		}
+		e.Setenv(name, string(m[1]))
+	}
+	return nil
+}
+
+// copyTree copies what a demo wrote, but not what running processes add to.
+func copyTree(to, from string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			if rel == "receipts" {
+				return fs.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		return copyFile(filepath.Join(to, rel), path)
+	})
+}
+
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	fi, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, fi.Mode().Perm())
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	work := ts.Getenv("WORK")
+	before, err := tree(work)
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+	if code == 0 {
+		return
+	}
+	if !strings.Contains(ts.ReadFile("stderr"), args[1]+": ") {
+		ts.Fatalf("it failed without a reason on standard error")
+	}
+	after, err := tree(work)
+	ts.Check(err)
+	if before != after {
+		ts.Fatalf("it failed, and files changed:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// tree lists the files below a directory with size and time.
+func tree(dir string) (string, error) {
+	var b strings.Builder
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err == nil && !d.IsDir() {
+			fmt.Fprintf(&b, "%s %d %d\n", path, fi.Size(), fi.ModTime().UnixNano())
+		} else if err == nil {
+			fmt.Fprintln(&b, path)
+		}
+		return err
+	})
+	return b.String(), err
+}
+
+// object reads standard output as one JSON object.
+func object(ts *testscript.TestScript) map[string]any {
+	out := ts.ReadFile("stdout")
+	dec := json.NewDecoder(strings.NewReader(out))
+	var v map[string]any
+	if err := dec.Decode(&v); err != nil {
+		ts.Fatalf("standard output is not a JSON object: %v", err)
+	}
+	if dec.More() {
+		ts.Fatalf("something follows the JSON object")
+	}
+	return v
+}
+
+func jsonKeys(ts *testscript.TestScript, neg bool, args []string) {
+	v := object(ts)
+	got := make([]string, 0, len(v))
+	for k := range v {
+		got = append(got, k)
+	}
+	slices.Sort(got)
+	want := slices.Sorted(slices.Values(args))
+	if neg || !slices.Equal(got, want) {
+		ts.Fatalf("keys %v, want %v", got, want)
+	}
+}
+
+func jsonIs(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: jsonis KEY VALUE")
+	}
+	var v any = object(ts)
+	for _, k := range strings.Split(args[0], ".") {
+		m, _ := v.(map[string]any)
+		v = m[k]
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	ts.Check(enc.Encode(v))
+	if got := strings.Trim(b.String(), "\"\n"); (got == args[1]) == neg {
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
+}
+
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: flip FILE")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	data[len(data)/2] ^= 1
+	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// startedWait only ends scripts that would fail anyway.
+const startedWait = 30 * time.Second
+
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: interrupt PROGRAM ARG...")
+	}
+	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), args[0]), args[1:]...)
+	cmd.Dir = ts.Getenv("WORK")
+	for _, k := range []string{"HOME", "XDG_CONFIG_HOME", "TMPDIR", "PATH"} {
+		cmd.Env = append(cmd.Env, k+"="+ts.Getenv(k))
+	}
+	var errs lockedBuffer
+	cmd.Stderr = &errs
+	stdout, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	giveUp := time.AfterFunc(startedWait, func() { _ = cmd.Process.Kill() })
+	defer giveUp.Stop()
+	first := make([]byte, 1)
+	n, _ := io.ReadFull(stdout, first)
+	_ = cmd.Process.Signal(os.Interrupt)
+	rest, _ := io.ReadAll(stdout)
+	err = cmd.Wait()
+	ts.Check(os.WriteFile(ts.MkAbs("out.txt"), append(first[:n], rest...), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err.txt"), []byte(errs.String()), 0o600))
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, errs.String())
+	}
+}
