@@ -347,12 +347,11 @@ func (v *Verifier) collateral(q *Quote, p *platform, e *Endorsements, at time.Ti
 	}
 	tcb, tcbSigner, err := v.document(e, e.tcbs[key], p.ca, at)
 	if err != nil {
-		errs[2] = naming(err, fmt.Sprintf("TCB info for FMSPC %x", p.FMSPC),
-			fmt.Sprintf("https://api.trustedservices.intel.com/%s/certification/v4/tcb?fmspc=%x", q.TEE, p.FMSPC))
+		errs[2] = tcbSource(q.TEE, p.FMSPC).explain(fmt.Sprintf("TCB info for FMSPC %x", p.FMSPC), err)
 	}
 	qe, qeSigner, err := v.document(e, e.qes[qeID], p.ca, at)
 	if err != nil {
-		errs[3] = naming(err, "QE identity "+qeID, "https://api.trustedservices.intel.com/"+q.TEE.String()+"/certification/v4/qe/identity")
+		errs[3] = identitySource(q.TEE).explain("QE identity "+qeID, err)
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
@@ -393,16 +392,6 @@ func earliest(ts ...time.Time) time.Time {
 	return min
 }
 
-// errMissing says that no document of the kind is in the set.
-var errMissing = errors.New("missing")
-
-func naming(err error, what, where string) error {
-	if errors.Is(err, errMissing) {
-		return fault.Unknown("%s is missing (%s)", what, where)
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
 // maxAttempts bounds how many documents of one kind are tried, so that a set
 // full of forgeries costs little.
 const maxAttempts = 32
@@ -426,24 +415,16 @@ func (v *Verifier) crl(e *Endorsements, issuer *x509.Certificate, issuerDigest [
 			break
 		}
 		if failed = v.verifyCRL(c, issuer, issuerDigest, at); failed == nil {
-			return c, c.valid.check(at)
+			if err := c.valid.check(at); err != nil {
+				return nil, missingCRL(issuer, err.Error())
+			}
+			return c, nil
 		}
 	}
 	if failed != nil {
 		return nil, failed
 	}
-	return nil, fault.Unknown("the revocation list of %q is missing (%s)", issuer.Subject.CommonName, crlURL(issuer))
-}
-
-// crlURL says where the list that issuer signs is published.
-func crlURL(issuer *x509.Certificate) string {
-	switch issuer.Subject.CommonName {
-	case namePlatformCA:
-		return "https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=platform&encoding=der"
-	case nameProcessorCA:
-		return "https://api.trustedservices.intel.com/sgx/certification/v4/pckcrl?ca=processor&encoding=der"
-	}
-	return "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
+	return nil, missingCRL(issuer, "")
 }
 
 func (v *Verifier) verifyCRL(c *crl, issuer *x509.Certificate, issuerDigest [32]byte, at time.Time) error {
