@@ -35,9 +35,10 @@ var configBoC []byte
 // GlobalID is the chain id of every world.
 const GlobalID = -777
 
-// Start is the clock of a fresh world, unix seconds.
+// Hook, when set, sees every instruction: for profiles of gas.
 var Hook vm.TraceHook
 
+// Start is the clock of a fresh world, unix seconds.
 const Start = 1_800_000_000
 
 // Coin is one coin in nano.
@@ -327,10 +328,12 @@ func (w *World) execute(q queued) Tx {
 	if err != nil {
 		w.T.Fatalf("message to %s: %v", q.to, err)
 	}
-	tx := Tx{To: q.to, Accepted: res.Accepted, ExitCode: int32(res.ExitCode), Gas: res.GasUsed, Fees: new(big.Int)}
+	// An internal message to an account without code is taken too: its coins stay.
+	accepted := res.Accepted || res.TransactionCell != nil
+	tx := Tx{To: q.to, Accepted: accepted, ExitCode: int32(res.ExitCode), Gas: res.GasUsed, Fees: new(big.Int)}
 	step := Step{Now: w.Now, LT: w.lt, Blocks: append([]Block(nil), w.Blocks...), Account: acc.ShardAccountCell().ToBOC(),
-		Message: q.msg.ToBOC(), Accepted: res.Accepted, GasUsed: res.GasUsed, ExitCode: int32(res.ExitCode)}
-	if !res.Accepted {
+		Message: q.msg.ToBOC(), Accepted: accepted, GasUsed: res.GasUsed, ExitCode: int32(res.ExitCode)}
+	if !accepted {
 		w.record = append(w.record, step)
 		return tx
 	}
