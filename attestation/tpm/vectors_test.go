@@ -67,6 +67,8 @@ var azureVectors = map[string]azureVector{
 		at: time.Unix(1749034298, 0), endorse: "tdx/collateral/00806f050000-2025-06.json", status: intel.OutOfDate},
 }
 
+var snpVerifier = amd.NewVerifier(amd.Options{}, 0)
+
 // hardware verifies the hardware evidence of a file with the vendor's package.
 func (v azureVector) hardware(t testing.TB, f *tpm.AzureFile) (*tpm.Hardware, error) {
 	t.Helper()
@@ -79,7 +81,7 @@ func (v azureVector) hardware(t testing.TB, f *tpm.AzureFile) (*tpm.Hardware, er
 		if err != nil {
 			return nil, err
 		}
-		facts, err := amd.Verify(b, e, amd.Options{}, v.at)
+		facts, err := snpVerifier.Verify(b, e, v.at)
 		if err != nil {
 			return nil, err
 		}
