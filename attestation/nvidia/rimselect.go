@@ -35,16 +35,21 @@ func (c *rimCheck) golden(r *Report) (*Golden, error) {
 	return CompareGolden(r, driver, vbios)
 }
 
+// maxRIMTries bounds the documents that are tried for one version.
+const maxRIMTries = 8
+
 // find returns the first document for this version and kind of device that
 // verifies, those for the very chip first. When none does, the first failure is
 // the reason.
 func (c *rimCheck) find(version, id string) (*RIM, error) {
 	var first error
+	tries := 0
 	for _, exact := range []bool{true, false} {
 		for _, d := range c.documents {
-			if !strings.EqualFold(d.Version, version) || !d.isForKind(c.kind) || exact != (d.Product == c.chip) {
+			if !strings.EqualFold(d.Version, version) || !d.isForKind(c.kind) || exact != (d.Product == c.chip) || tries == maxRIMTries {
 				continue
 			}
+			tries++
 			r, err := c.v.verifyRIM(d, c.responses, c.at, c.w)
 			if err == nil {
 				return r, nil

@@ -176,5 +176,5 @@ func (r *Report) signedBy(key *ecdsa.PublicKey) bool {
 
 // simulated reports whether one of the documents is not NVIDIA's.
 func (g *Golden) simulated() bool {
-	return g != nil && (g.VBIOS.Simulated || g.Driver != nil && g.Driver.Simulated)
+	return g != nil && (g.VBIOS != nil && g.VBIOS.Simulated || g.Driver != nil && g.Driver.Simulated)
 }
