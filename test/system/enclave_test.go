@@ -166,16 +166,31 @@ func (r *runtime) bundle(t testing.TB) []byte {
 	return r.get(t, "/.well-known/cocoon/bundle")
 }
 
-// size returns the number of leaves in the log.
-func (r *runtime) size(t testing.TB) uint64 {
+// status is what an enclave says about itself.
+type status struct {
+	Size uint64 `json:"size"` // leaves in the log
+	Head uint32 `json:"head"` // proved masterchain block
+}
+
+func (r *runtime) status(t testing.TB) (s status) {
 	t.Helper()
-	var v struct {
-		Size uint64 `json:"size"`
-	}
-	if err := json.Unmarshal(r.get(t, "/.well-known/cocoon/state"), &v); err != nil {
+	if err := json.Unmarshal(r.get(t, "/.well-known/cocoon/state"), &s); err != nil {
 		t.Fatal(err)
 	}
-	return v.Size
+	return s
+}
+
+func (r *runtime) size(t testing.TB) uint64 { t.Helper(); return r.status(t).Size }
+
+// awaitHead waits until the enclave has proved a block with that number, or a
+// later one.
+func (r *runtime) awaitHead(t testing.TB, seqno uint32) {
+	t.Helper()
+	for until := time.Now().Add(20 * time.Second); r.status(t).Head < seqno; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("the enclave's head stays at %d, want %d", r.status(t).Head, seqno)
+		}
+	}
 }
 
 // anchor puts the log's head on the chain and waits until it is there.

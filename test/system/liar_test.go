@@ -252,9 +252,9 @@ func TestFalseReceipt(t *testing.T) {
 		{"of another request", behaviour{body: func(b *receipt.Body) { b.RequestCommitment[0] ^= 1 }}, isFalse, "it commits to another request"},
 		{"of another answer", behaviour{body: func(b *receipt.Body) { b.ResponseCommitment[0] ^= 1 }}, isFalse, "it commits to another answer"},
 		{"of another model", behaviour{body: func(b *receipt.Body) { b.ModelDigest[0] ^= 1 }}, isFalse, "a model that was not asked for, or not verified"},
-		{"an hour old", behaviour{head: func(h *receipt.Head) { h.Time -= 3600 }}, isFalse, "its time is 1h0m"},
-		{"an hour early", behaviour{head: func(h *receipt.Head) { h.Time += 3600 }}, isFalse, "its time is 1h0m"},
-		{"over an hour-old block", behaviour{head: func(h *receipt.Head) { h.BlockSeqno = oldBlock }}, isFalse, "block 20, which it names, is 1h0m"},
+		{"an hour old", behaviour{head: func(h *receipt.Head) { h.Time -= 3600 }}, isFalse, "away from this machine's clock"},
+		{"an hour early", behaviour{head: func(h *receipt.Head) { h.Time += 3600 }}, isFalse, "away from this machine's clock"},
+		{"over an hour-old block", behaviour{head: func(h *receipt.Head) { h.BlockSeqno = oldBlock }}, isFalse, "block 20, which it names, is 1h"},
 		{"over a block that is not there yet", behaviour{head: func(h *receipt.Head) { h.BlockSeqno += 1_000_000 }}, unknown, "the block it names"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
