@@ -28,7 +28,7 @@ lint:
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-bench: ## figures of DESIGN: go run ./tools/bench AREA
+bench: ## figures and their goals: go run ./tools/bench AREA
 	$(GO) run ./tools/bench demo
 	$(GO) run ./tools/bench attestation
 	$(GO) run ./tools/bench chain

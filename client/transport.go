@@ -22,7 +22,7 @@ import (
 // penalty is how long a node that failed is asked after all others.
 const penalty = 30 * time.Second
 
-// maxClock is how far time and block of a receipt may be off (DESIGN 6).
+// maxClock is how far time and block of a receipt may be off (docs/spec/receipt.md).
 const maxClock = 60 * time.Second
 
 // RoundTrip implements http.RoundTripper. It verifies before it sends: a node

@@ -12,7 +12,7 @@ import (
 )
 
 // staleHead is how old the latest proved head may be before the enclave stops
-// answering (DESIGN 5.2: older is "could not find out").
+// answering (docs/spec/claims.md: older is "could not find out").
 const staleHead = 120 * time.Second
 
 // Run waits for the registration of this boot, opens the log, and then watches

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
@@ -21,7 +20,7 @@ import (
 )
 
 // settings are the three things that every command which talks to the network
-// needs to be told (DESIGN 5.8): what to accept, where the chain is, and whose
+// needs to be told: what to accept, where the chain is, and whose
 // registry. They default to files in the user's configuration directory.
 type settings struct {
 	policy, ton, registry, endorsements string
@@ -67,7 +66,7 @@ func (s *settings) loadPolicy() (*attestation.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readFile(p, attestation.MaxPolicySize)
+	data, err := command.ReadFile(p, attestation.MaxPolicySize)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +82,7 @@ func (s *settings) loadTON() (*chain.GlobalConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readFile(p, 1<<20)
+	data, err := command.ReadFile(p, 1<<20)
 	if err != nil {
 		return nil, err
 	}
@@ -95,24 +94,11 @@ func (s *settings) loadTON() (*chain.GlobalConfig, error) {
 }
 
 func (s *settings) loadRegistry() (attestation.Address, error) {
-	if a, err := attestation.ParseAddress(s.registry); err == nil {
-		return a, nil
-	}
 	p, err := file(s.registry, "registry.txt", "--registry", "put the registry's address there or name it")
 	if err != nil {
 		return attestation.Address{}, err
 	}
-	data, err := readFile(p, 1<<10)
-	if errors.Is(err, fs.ErrNotExist) {
-		return attestation.Address{}, attestation.BadInput("--registry %q is neither an address (0: and 64 hexadecimal digits) nor a file", p)
-	} else if err != nil {
-		return attestation.Address{}, err
-	}
-	a, err := attestation.ParseAddress(strings.TrimSpace(string(data)))
-	if err != nil {
-		return a, fmt.Errorf("%s: %w", p, err)
-	}
-	return a, nil
+	return command.ReadAddress(p)
 }
 
 func (s *settings) loadEndorsements() ([]client.EndorsementFile, error) {
@@ -179,23 +165,6 @@ func (s *settings) connect(ctx context.Context, env *command.Env, edit func(*cli
 	return &session{sdk, c, policy, root}, nil
 }
 
-// readFile reads a bounded file. That it can't be read is bad input.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, attestation.BadInput("%w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, attestation.BadInput("%w", err)
-	}
-	if int64(len(data)) > limit {
-		return nil, attestation.BadInput("%s is larger than %d bytes", path, limit)
-	}
-	return data, nil
-}
-
 const simulatedNotice = "SIMULATED: the evidence comes from a simulated platform; it proves the protocol and protects nothing"
 
 // warnSimulated says so wherever a simulated root is in use.
@@ -214,7 +183,7 @@ func args(env *command.Env, n int, what string) error {
 }
 
 func readProof(path string) (*receipt.Proof, error) {
-	data, err := readFile(path, receipt.MaxProof)
+	data, err := command.ReadFile(path, receipt.MaxProof)
 	if err != nil {
 		return nil, err
 	}
