@@ -15,7 +15,6 @@ const rimChainLength = 4
 // RIM is a verified RIM document. It is immutable and safe for concurrent use.
 type RIM struct {
 	doc   *RIMDocument
-	chain []*x509.Certificate
 	facts RIMFacts
 }
 
@@ -78,7 +77,7 @@ func (v *Verifier) verifyRIM(d *RIMDocument, set *ocspSet, at time.Time, w *wind
 		return nil, err
 	}
 	k := &ocspCheck{set: set, o: &v.o, at: at, held: v.held, w: &own}
-	if r.facts.Revocation, err = k.chain(r.chain, 0); err != nil {
+	if r.facts.Revocation, err = k.chain(d.signed.certs, 0); err != nil {
 		return nil, err
 	}
 	r.facts.NotBefore, r.facts.NotAfter = own.notBefore, own.notAfter
@@ -87,55 +86,54 @@ func (v *Verifier) verifyRIM(d *RIMDocument, set *ocspSet, at time.Time, w *wind
 
 // signedRIM verifies the signature and the chain; time plays no part in it.
 func (v *Verifier) signedRIM(d *RIMDocument) (*RIM, error) {
-	r := &RIM{doc: d, facts: RIMFacts{Version: d.Version, Edition: d.Edition, Product: d.Product, TagID: d.TagID, Digest: d.digest}}
-	for i, der := range d.signed.certs {
-		c, err := v.rimCertificate(i, der)
-		if err != nil {
-			return nil, inputAt(StepRIM, "%s: certificate %d: %w", r.what(), i, err)
-		}
-		r.chain = append(r.chain, c)
+	chain := d.signed.certs
+	signer, root := chain[0], chain[rimChainLength-1]
+	r := &RIM{doc: d, facts: RIMFacts{
+		Version: d.Version, Edition: d.Edition, Product: d.Product, TagID: d.TagID, Digest: d.digest,
+		Signer: sha256.Sum256(signer.Raw), Root: sha256.Sum256(root.Raw),
+	}}
+	if !d.signed.intact {
+		return nil, falseAt(StepRIM, "%s: it was changed after it was signed: its digest differs", r.what())
 	}
-	signer, root := r.chain[0], r.chain[rimChainLength-1]
-	if err := verifyLinks(r.chain, v.held); err != nil {
+	if err := verifyLinks(chain, v.held); err != nil {
 		return nil, falseAt(StepRIM, "%s: %w", r.what(), err)
 	}
 	var err error
 	if r.facts.Simulated, err = rimRole.trust(root, &v.o); err != nil {
 		return nil, err
 	}
-	if signer.IsCA || signer.KeyUsage&x509.KeyUsageDigitalSignature == 0 || slices.Contains(signer.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
-		return nil, falseAt(StepRIM, "%s: %q may not sign documents", r.what(), signer.Subject.CommonName)
-	}
-	key, err := p384(signer)
-	if err != nil {
+	if err := once(v.held, digestOf("rim", d.digest[:]), d.signed.verify); err != nil {
 		return nil, falseAt(StepRIM, "%s: %w", r.what(), err)
 	}
-	if err := once(v.held, digestOf("rim", d.digest[:]), func() error { return d.signed.verify(key) }); err != nil {
-		return nil, falseAt(StepRIM, "%s: %w", r.what(), err)
-	}
-	r.facts.Signer, r.facts.Root = sha256.Sum256(signer.Raw), sha256.Sum256(root.Raw)
 	return r, nil
 }
 
-// rimCertificate parses certificate i of a signer's chain. Authorities are kept.
-func (v *Verifier) rimCertificate(i int, der []byte) (*x509.Certificate, error) {
-	if len(der) > maxCertificate {
-		return nil, fmt.Errorf("%d bytes, limit %d", len(der), maxCertificate)
+// verify checks that the first certificate is for signing documents, and that its
+// key signed this one.
+func (s *signedXML) verify() error {
+	signer := s.certs[0]
+	if signer.IsCA || signer.KeyUsage&x509.KeyUsageDigitalSignature == 0 || slices.Contains(signer.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
+		return fmt.Errorf("%q may not sign documents", signer.Subject.CommonName)
 	}
-	if i == 0 {
-		return x509.ParseCertificate(der)
+	key, err := p384(signer)
+	if err != nil {
+		return err
 	}
-	return v.authorities.get(sha256.Sum256(der), func() (*x509.Certificate, error) { return x509.ParseCertificate(der) })
+	if !s.signedBy(key) {
+		return fmt.Errorf("%q did not sign it", signer.Subject.CommonName)
+	}
+	return nil
 }
 
 func (r *RIM) what() string { return "RIM document of " + r.facts.Edition + " " + r.facts.Version }
 
 // inForce narrows w to the validity of the signer's chain.
 func (r *RIM) inForce(o *Options, at time.Time, w *window) error {
-	for i, c := range r.chain {
+	chain := r.doc.signed.certs
+	for i, c := range chain {
 		end := c.NotAfter
 		if i == 0 && o.ExpiredRIMSignersUnsafe {
-			end = r.chain[1].NotAfter
+			end = chain[1].NotAfter
 		}
 		what := fmt.Sprintf("%s: certificate %q", r.what(), c.Subject.CommonName)
 		if err := w.narrow(StepRIM, what, c.NotBefore, end, at, RIMServiceURL); err != nil {

@@ -3,6 +3,7 @@ package nvidia
 import (
 	"crypto/ecdsa"
 	"crypto/sha512"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -25,8 +26,9 @@ type signedXML struct {
 	content   []byte           // the document without its signature, in canonical form
 	info      []byte           // SignedInfo, in canonical form
 	digest    [DigestSize]byte // of the content, as SignedInfo says
+	intact    bool             // and so it is
 	signature []byte           // r || s
-	certs     [][]byte
+	certs     []*x509.Certificate
 }
 
 // parseSignedXML splits a document into its parts. There is exactly one
@@ -49,6 +51,7 @@ func parseSignedXML(b []byte) (*signedXML, error) {
 	if s.digest, err = readSignedInfo(s.info); err != nil {
 		return nil, err
 	}
+	s.intact = s.digest == sha512.Sum384(s.content)
 	if s.signature, err = parts[1].base64(); err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func countSignatures(e *element) int {
 }
 
 // readKeyInfo returns the certificates in order; nothing else may be there.
-func readKeyInfo(e *element) ([][]byte, error) {
+func readKeyInfo(e *element) ([]*x509.Certificate, error) {
 	x, err := e.sequence(nil, "X509Data")
 	if err != nil {
 		return nil, err
@@ -101,28 +104,28 @@ func readKeyInfo(e *element) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var certs [][]byte
-	for _, c := range elements {
-		der, err := c.base64()
+	var certs []*x509.Certificate
+	for i, e := range elements {
+		der, err := e.base64()
 		if err != nil {
 			return nil, err
 		}
-		certs = append(certs, der)
+		if len(der) > maxCertificate {
+			return nil, fmt.Errorf("certificate %d of %d bytes, limit %d", i, len(der), maxCertificate)
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d is malformed", i)
+		}
+		certs = append(certs, c)
 	}
 	return certs, nil
 }
 
-// verify checks that key signed SignedInfo, and that the digest that SignedInfo
-// names is that of the content.
-func (s *signedXML) verify(key *ecdsa.PublicKey) error {
-	if s.digest != sha512.Sum384(s.content) {
-		return errors.New("it was changed after it was signed: its digest differs")
-	}
+// signedBy reports whether key signed SignedInfo.
+func (s *signedXML) signedBy(key *ecdsa.PublicKey) bool {
 	h := sha512.Sum384(s.info)
-	if !ecdsa.Verify(key, h[:], new(big.Int).SetBytes(s.signature[:DigestSize]), new(big.Int).SetBytes(s.signature[DigestSize:])) {
-		return errors.New("its signer did not make the signature")
-	}
-	return nil
+	return ecdsa.Verify(key, h[:], new(big.Int).SetBytes(s.signature[:DigestSize]), new(big.Int).SetBytes(s.signature[DigestSize:]))
 }
 
 // readSignedInfo reads the very bytes that the signature is made over. It checks
