@@ -25,6 +25,7 @@ const (
 	CodeStake             = 125 // stake is below the minimum
 	CodeKind              = 126 // unknown evidence kind, or wrong kind for this mode
 	CodeListFull          = 127 // no room for another node
+	CodeRevoked           = 128 // the platform is revoked
 	CodeNotOperator       = 200 // only the operator may send this
 	CodePending           = 201 // another registration is still being confirmed
 	CodeEpoch             = 202 // not the epoch expected: compare-and-swap failed

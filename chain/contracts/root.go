@@ -34,6 +34,7 @@ type RootState struct {
 	Platform     CodeID // zero: no Platforms in this generation
 	Proposals    map[uint32]Proposal
 	Nodes        map[attestation.Address]ListedNode
+	Revoked      map[[32]byte]bool // platforms, by id
 }
 
 // Measurement is a listed measurement digest.
@@ -86,7 +87,7 @@ func NewRoot(governance Quorum, params Params) *RootState {
 		Measurements: map[[32]byte]Measurement{}, Models: map[[32]byte]Model{},
 		Floors: map[[6]byte]TDXFloor{}, CAKeys: map[[32]byte]CAKey{},
 		Node: NodeCodeID(), Proposals: map[uint32]Proposal{},
-		Nodes: map[attestation.Address]ListedNode{},
+		Nodes: map[attestation.Address]ListedNode{}, Revoked: map[[32]byte]bool{},
 	}
 }
 
@@ -198,7 +199,12 @@ func (s *RootState) moreCell() *cell.Cell {
 	for k, v := range s.Nodes {
 		nodes[k.Hash] = build().MustStoreUInt(uint64(v.Expires), 32).EndCell()
 	}
-	return storeDict(b.MustStoreUInt(uint64(len(nodes)), 32), makeDict(256, nodes, hashKey)).EndCell()
+	revoked := map[[32]byte]*cell.Cell{}
+	for k := range s.Revoked {
+		revoked[k] = build().MustStoreBoolBit(true).EndCell()
+	}
+	storeDict(b.MustStoreUInt(uint64(len(nodes)), 32), makeDict(256, nodes, hashKey))
+	return storeDict(b, makeDict(256, revoked, hashKey)).EndCell()
 }
 
 // RootAddress returns the address of the registry that starts from s, and the
@@ -307,6 +313,7 @@ func (s *RootState) parseMore(c *cell.Cell) error {
 	r.dict(256, func(k, v *reader) {
 		s.Nodes[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = ListedNode{Expires: v.u32()}
 	})
+	r.dict(256, func(k, v *reader) { s.Revoked[k.b32()] = v.bool() })
 	if r.end(); r.err == nil && int(count) != len(s.Nodes) {
 		r.fail(errors.New("the list of nodes is not as long as it says"))
 	}
