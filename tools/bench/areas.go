@@ -75,3 +75,12 @@ func enclaveArea(ctx context.Context, short bool) ([]Figure, error) {
 	engine, err := engineFigures(ctx, short)
 	return append(append(out, more...), engine...), err
 }
+
+// chainArea is the dev chain.
+func chainArea(ctx context.Context, short bool) ([]Figure, error) {
+	res, err := goBench(ctx, "./chain/devnet", "Transactions", short)
+	if err != nil {
+		return nil, err
+	}
+	return picks(res, want{"dev-chain", "BenchmarkTransactions", "tx/s", 1, "tx/s", "", ">= 2000"})
+}

@@ -1,8 +1,10 @@
 // Command bench measures one area and prints a line per figure:
 //
 //	go run ./tools/bench AREA [--json] [--short]
+//	go run ./tools/bench readme [--short]
 //
-// Areas: demo, attestation, transport, enclave. Figures and their
+// Areas: demo, attestation, chain, transport, enclave. readme writes the figures
+// of all areas into README.md. Figures and their
 // baselines come from one run on one machine, so their ratios mean something
 // also where the machine is noisy. --short ends within 50 s.
 package main
@@ -13,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -35,6 +38,7 @@ type area func(ctx context.Context, short bool) ([]Figure, error)
 var areas = map[string]area{
 	"demo":        demoArea,
 	"attestation": attestationArea,
+	"chain":       chainArea,
 	"transport":   transportArea,
 	"enclave":     enclaveArea,
 }
@@ -52,13 +56,8 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	if len(args) == 2 && args[0] == "network" { // see startNetwork
 		return serveNetwork(ctx, args[1])
 	}
-	var names []string
-	for n := range areas {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	if len(args) == 0 || areas[args[0]] == nil {
-		return fmt.Errorf("name one area: %s", strings.Join(names, ", "))
+	if len(args) == 0 || areas[args[0]] == nil && args[0] != "readme" {
+		return fmt.Errorf("name one area: %s; or readme, to write all figures into README.md", strings.Join(areaNames(), ", "))
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	asJSON := fs.Bool("json", false, "a JSON object a line")
@@ -66,15 +65,15 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
 	}
+	if args[0] == "readme" {
+		return readme(ctx, *short)
+	}
 	figures, err := areas[args[0]](ctx, *short)
 	if err != nil {
 		return err
 	}
 	for _, f := range figures {
-		if f.Baseline > 0 {
-			f.Ratio = f.Value / f.Baseline
-		}
-		f.Met = met(f)
+		f.complete()
 		if *asJSON {
 			if err := json.NewEncoder(w).Encode(f); err != nil {
 				return err
@@ -96,6 +95,16 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		fmt.Fprintln(w, line)
 	}
 	return nil
+}
+
+func areaNames() []string { return slices.Sorted(maps.Keys(areas)) }
+
+// complete fills in what follows from the rest.
+func (f *Figure) complete() {
+	if f.Baseline > 0 {
+		f.Ratio = f.Value / f.Baseline
+	}
+	f.Met = met(*f)
 }
 
 // met compares a value with its goal, "<= 1.2" or ">= 1000".
