@@ -75,7 +75,9 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	for _, f := range figures {
 		f.complete()
 		if *asJSON {
-			if err := json.NewEncoder(w).Encode(f); err != nil {
+			enc := json.NewEncoder(w)
+			enc.SetEscapeHTML(false)
+			if err := enc.Encode(f); err != nil {
 				return err
 			}
 			continue
