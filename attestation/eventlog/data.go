@@ -41,6 +41,7 @@ var dataRules = map[Type]dataRule{
 	EFIVariableBoot:         {false, variableParts}, // PFP 10.4.1; EDK II measures the variable's value alone
 	EFIGPTEvent:             {false, whole},         // PFP 10.4.1, UEFI_GPT_DATA
 	EventTag:                {false, tagParts},      // PFP 10.4.2.1
+	PlatformConfigFlags:     {false, shimParts},     // td-shim; PFP leaves it open
 	IPL:                     {false, iplParts},      // GRUB and systemd-stub; PFP leaves it open
 }
 
@@ -135,6 +136,26 @@ func splitTag(b []byte) (id uint32, data []byte, ok bool) {
 	return id, r.b, true
 }
 
+// shimParts: td-shim measures the data after a name and a length.
+func shimParts(b []byte) [][]byte {
+	if _, data, ok := splitShim(b); ok {
+		return [][]byte{data, b}
+	}
+	return [][]byte{b}
+}
+
+// splitShim reads a name of 16 bytes, a length and data (td-shim, "TdShim
+// Specification", TD Measurement: TdShimPlatformConfigInfo).
+func splitShim(b []byte) (name string, data []byte, ok bool) {
+	r := &reader{b: b}
+	name = string(bytes.TrimRight(r.take(16), "\x00"))
+	size := r.u32()
+	if r.short || uint64(size) != uint64(len(r.b)) {
+		return "", nil, false
+	}
+	return name, r.b, true
+}
+
 // grubPrefixes introduce the text that GRUB measures; neither the prefix nor
 // the final NUL is.
 var grubPrefixes = []string{"grub_cmd: ", "kernel_cmdline: ", "module_cmdline: "}
@@ -172,7 +193,7 @@ const (
 	RoleConfiguration Role = "configuration"
 	RoleDriver        Role = "driver"
 	RoleBootLoader    Role = "boot loader"
-	RoleKernel        Role = "kernel" // the last EFI application
+	RoleKernel        Role = "kernel" // the last EFI application, or the payload of td-shim
 	RoleInitrd        Role = "initrd"
 	RoleCommandLine   Role = "command line"
 	RoleSeparator     Role = "separator"
@@ -221,7 +242,22 @@ func (l *Log) Components(a Alg) []Component {
 	return out
 }
 
+// Names that td-shim gives its payload and the payload's parameters (td-shim,
+// event_log.rs).
+const (
+	shimPayload    = "\x0btd_payload\x00"
+	shimParameters = "td_payload_info"
+)
+
 func (e *Event) role() Role {
+	if e.Type == EFIPlatformFirmwareBlob2 && bytes.HasPrefix(e.data, []byte(shimPayload)) {
+		return RoleKernel
+	}
+	if e.Type == PlatformConfigFlags {
+		if name, _, _ := splitShim(e.data); name == shimParameters {
+			return RoleCommandLine
+		}
+	}
 	switch e.Type {
 	case CRTMVersion, CRTMContents, PostCode, PostCode2, EFIPlatformFirmwareBlob, EFIPlatformFirmwareBlob2, EFIHCRTMEvent, CPUMicrocode:
 		return RoleFirmware
@@ -268,12 +304,29 @@ func (e *Event) text(data []byte) string {
 			return value // the digest covers the value alone, so not the name
 		}
 		return v.Name + "=" + value
-	case CRTMVersion:
-		if len(data)%2 == 0 && bytes.HasSuffix(data, []byte{0, 0}) {
-			return fromUTF16(data)
-		}
 	case EFIGPTEvent, Separator:
 		return fmt.Sprintf("%d bytes", len(data))
+	case PlatformConfigFlags:
+		if e.role() != RoleCommandLine {
+			return fmt.Sprintf("%d bytes", len(data))
+		}
+	}
+	if isUTF16(data) {
+		return fromUTF16(data)
 	}
 	return string(bytes.TrimRight(data, "\x00"))
+}
+
+// isUTF16 reports whether b looks like UTF-16 text of ASCII characters with its
+// final NUL, as UEFI and systemd's boot stub measure text.
+func isUTF16(b []byte) bool {
+	if len(b)%2 != 0 || !bytes.HasSuffix(b, []byte{0, 0}) {
+		return false
+	}
+	for i := 1; i < len(b); i += 2 {
+		if b[i] != 0 || b[i-1] == 0 && i < len(b)-1 {
+			return false
+		}
+	}
+	return true
 }

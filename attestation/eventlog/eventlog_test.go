@@ -2,6 +2,7 @@ package eventlog_test
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -139,6 +140,67 @@ func TestCheckData(t *testing.T) {
 	s.AddData(4, eventlog.Separator, []byte{1, 0, 0, 0})
 	if err := parse(t, s.Bytes()).CheckData(sha256Bank); fault.FamilyOf(err) != fault.FamilyFalse || !strings.Contains(err.Error(), "firmware error") {
 		t.Errorf("error separator: %v", err)
+	}
+}
+
+// TestHiddenPCR: a log that tells nothing of a firmware register that was
+// extended is not the whole log.
+func TestHiddenPCR(t *testing.T) {
+	s := good()
+	l := parse(t, s.Bytes())
+	for pcr, want := range map[int]fault.Family{0: 0, 2: fault.FamilyFalse, 6: fault.FamilyFalse, 8: 0, 10: 0, 14: 0, 23: 0} {
+		quoted := s.PCRs(sha256Bank)
+		if quoted[pcr] == nil {
+			quoted[pcr] = bytes.Repeat([]byte{7}, 32)
+		}
+		err := l.CheckPCRs(sha256Bank, quoted)
+		if fault.FamilyOf(err) != want || want != 0 && !strings.Contains(err.Error(), fmt.Sprintf("no event of PCR %d", pcr)) {
+			t.Errorf("PCR %d: %v", pcr, err)
+		}
+		if pcr == 2 || pcr == 6 {
+			quoted[pcr] = make([]byte, 32)
+			if err := l.CheckPCRs(sha256Bank, quoted); err != nil {
+				t.Errorf("PCR %d at its start value: %v", pcr, err)
+			}
+		}
+	}
+	// PCR 0 starts with the locality of the start-up.
+	s = sim.EventLog{Banks: []eventlog.Alg{sha256Bank}}
+	s.Events = append(s.Events, sim.LogEvent{Type: eventlog.NoAction, Data: []byte("StartupLocality\x00\x03")})
+	s.AddData(1, eventlog.Separator, make([]byte, 4))
+	l = parse(t, s.Bytes())
+	quoted := s.PCRs(sha256Bank)
+	quoted[0] = make([]byte, 32)
+	if err := l.CheckPCRs(sha256Bank, quoted); fault.FamilyOf(err) != fault.FamilyFalse {
+		t.Errorf("locality 0: %v", err)
+	}
+	quoted[0][31] = 3
+	if err := l.CheckPCRs(sha256Bank, quoted); err != nil {
+		t.Errorf("locality 3: %v", err)
+	}
+}
+
+// TestShim covers the events of td-shim and of boot stubs that measure UTF-16.
+func TestShim(t *testing.T) {
+	config := func(name, data string) []byte {
+		b := append([]byte(name), make([]byte, 16-len(name))...)
+		return append(binary.LittleEndian.AppendUint32(b, uint32(len(data))), data...)
+	}
+	s := sim.EventLog{Banks: []eventlog.Alg{sha384Bank}}
+	s.Add(1, eventlog.PlatformConfigFlags, []byte("the hob"), config("td_hob", "the hob"))
+	s.Add(2, eventlog.EFIPlatformFirmwareBlob2, []byte("the payload"), []byte("\x0btd_payload\x00addresses"))
+	s.Add(2, eventlog.PlatformConfigFlags, []byte("quiet\x00\x00"), config("td_payload_info", "quiet\x00\x00"))
+	s.Add(2, eventlog.PlatformConfigFlags, []byte("the truth"), config("td_payload_info", "a lie"))
+	s.Add(2, eventlog.PlatformConfigFlags, []byte("tables"), []byte("ACPI DATA"))
+	s.AddData(3, eventlog.IPL, []byte("q\x00u\x00i\x00e\x00t\x00\x00\x00"))
+	s.AddData(3, eventlog.IPL, []byte("q\x00u\x00\x00\x00t\x00\x00\x00"))
+	var got []string
+	for _, c := range parse(t, s.Bytes()).Components(sha384Bank) {
+		got = append(got, fmt.Sprintf("%s=%q", c.Role, c.Text))
+	}
+	want := []string{`configuration="7 bytes"`, `kernel=""`, `command line="quiet"`, `command line=""`, `configuration=""`, `other="quiet"`, `other="q\x00u\x00\x00\x00t"`}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }
 
@@ -402,6 +464,92 @@ func TestVectorLogs(t *testing.T) {
 	}
 }
 
+// TestVectorShim names the parts of a boot of td-shim.
+func TestVectorShim(t *testing.T) {
+	var got []string
+	for _, c := range parse(t, vector(t, "eventlog/trustee-CCEL_data")).Components(sha384Bank) {
+		got = append(got, fmt.Sprintf("%s=%s", c.Role, c.Text))
+	}
+	want := "[configuration=5248 bytes separator=4 bytes separator=4 bytes kernel= command line=root=/dev/vda1 console=hvc0 rw]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+// TestVectorTable reads the table that belongs to a real log, and the nonce
+// that is the report data of its quote.
+func TestVectorTable(t *testing.T) {
+	tab, err := eventlog.ParseTable(vector(t, "eventlog/cos-113-ccel_table.dat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := vector(t, "eventlog/cos-113-ccel_data.dat")
+	if tab.Type != eventlog.TableTDX || tab.Subtype != 0 || tab.Revision != 1 || tab.Length != 0x40000 || tab.Address != 0xbedbf000 || len(log) != 0x40000 {
+		t.Errorf("%+v for a log of %d bytes", tab, len(log))
+	}
+	quote := vector(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin")
+	if nonce := vector(t, "eventlog/cos-113-nonce.dat"); !bytes.Equal(bytes.TrimRight(quote[48+520:48+584], "\x00"), bytes.TrimRight(nonce, "\x00")) {
+		t.Errorf("report data %x, nonce %x", quote[48+520:48+584], nonce)
+	}
+}
+
+// TestVectorDstack replays the logs of two more real TDs, whose events came as
+// JSON with digests only, into the RTMRs of their quotes.
+func TestVectorDstack(t *testing.T) {
+	for _, name := range []string{"dstack_quote_report", "dstack_tdx_lite_getquote"} {
+		var v struct {
+			Quote string
+			Log   string `json:"event_log"`
+		}
+		if err := json.Unmarshal(vector(t, "cvm/tdx/"+name+".json"), &v); err != nil {
+			t.Fatal(err)
+		}
+		var events []struct {
+			IMR     uint32
+			Type    uint32 `json:"event_type"`
+			Digest  string
+			Event   string
+			Payload string `json:"event_payload"`
+		}
+		if err := json.Unmarshal([]byte(v.Log), &events); err != nil {
+			t.Fatal(err)
+		}
+		quote, err := hex.DecodeString(v.Quote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		le := binary.LittleEndian
+		empty := sim.EventLog{Banks: []eventlog.Alg{sha384Bank}, HeaderRegister: 1}
+		log := empty.Bytes()
+		for _, e := range events {
+			digest, err := hex.DecodeString(e.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload, err := hex.DecodeString(e.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(digest) == 0 { // an event of the runtime: type, name and payload are measured
+				b := le.AppendUint32(nil, e.Type)
+				b = append(append(append(append(b, ':'), e.Event...), ':'), payload...)
+				d := sha512.Sum384(b)
+				digest = d[:]
+			}
+			log = le.AppendUint32(le.AppendUint32(le.AppendUint32(log, e.IMR+1), e.Type), 1)
+			log = append(le.AppendUint16(log, uint16(sha384Bank)), digest...)
+			log = append(le.AppendUint32(log, uint32(len(payload))), payload...)
+		}
+		var want [4][48]byte
+		for i := range want {
+			copy(want[i][:], quote[48+328+48*i:])
+		}
+		if err := parse(t, log).CheckRTMRs(want); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestVectorTCG2 replays the logs of real measured boots under QEMU into the
 // PCRs that the TPM quoted, in two banks.
 func TestVectorTCG2(t *testing.T) {
@@ -440,6 +588,51 @@ func TestVectorTCG2(t *testing.T) {
 			}
 		}
 	}
+}
+
+// table returns a good CCEL table after a change, with a good checksum.
+func table(edit func([]byte)) []byte {
+	b := make([]byte, 56)
+	copy(b, "CCEL")
+	b[4], b[8], b[36] = 56, 1, eventlog.TableTDX
+	copy(b[10:], "SIMULA")
+	binary.LittleEndian.PutUint64(b[40:], 4096)
+	binary.LittleEndian.PutUint64(b[48:], 0x8000)
+	if edit != nil {
+		edit(b)
+	}
+	var sum byte
+	for _, x := range b {
+		sum += x
+	}
+	b[9] -= sum
+	return b
+}
+
+func TestTable(t *testing.T) {
+	got, err := eventlog.ParseTable(table(nil))
+	if err != nil || *got != (eventlog.Table{Revision: 1, Type: 2, Length: 4096, Address: 0x8000}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	wrongSum := table(nil)
+	wrongSum[20]++
+	for name, b := range map[string][]byte{
+		"empty": nil, "short": table(nil)[:55], "long": append(table(nil), 0), "signature": table(func(b []byte) { b[3] = 'M' }),
+		"length": table(func(b []byte) { b[4] = 55 }), "reserved": table(func(b []byte) { b[39] = 1 }), "checksum": wrongSum,
+	} {
+		if got, err := eventlog.ParseTable(b); got != nil || fault.FamilyOf(err) != fault.FamilyInput || err == nil {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add(table(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got, err := eventlog.ParseTable(b); (got == nil) == (err == nil) {
+			t.Fatal("neither table nor error")
+		}
+	})
 }
 
 func FuzzParse(f *testing.F) {

@@ -26,10 +26,7 @@ func (l *Log) PCRs(a Alg) (map[int][]byte, error) {
 			return nil, fmt.Errorf("PCR %d cannot be replayed", e.Register)
 		}
 		if out[i] == nil {
-			out[i] = make([]byte, a.Hash().Size())
-			if i == 0 {
-				out[i][len(out[i])-1] = l.Locality
-			}
+			out[i] = l.startValue(i, a)
 		}
 		return out[i], nil
 	})
@@ -37,6 +34,16 @@ func (l *Log) PCRs(a Alg) (map[int][]byte, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// startValue returns the value of a PCR that can be replayed, before anything is
+// extended: zero, but for PCR 0, which tells the locality of the start-up.
+func (l *Log) startValue(pcr int, a Alg) []byte {
+	v := make([]byte, a.Hash().Size())
+	if pcr == 0 {
+		v[len(v)-1] = l.Locality
+	}
+	return v
 }
 
 // RTMRs replays a CCEL into the four registers of a TD, with SHA-384.
@@ -90,10 +97,16 @@ func (l *Log) replay(a Alg, reg func(*Event) ([]byte, error)) error {
 	return nil
 }
 
+// numFirmware is how many PCRs, from 0 on, firmware and boot loaders extend, who
+// write this log. Operating systems extend the others too, and keep other logs.
+const numFirmware = 8
+
 // CheckPCRs compares the replayed PCRs with the ones of a verified quote. Every
 // PCR that the log extends and that was quoted must be equal; at least one must
-// have been. Quoted PCRs that the log does not extend are not compared. A difference is false evidence: the log is not the one of this
-// boot.
+// have been. A quoted PCR from 0 to 7 that the log does not extend must have its
+// start value, lest the log keeps a measurement back; of the others, those that
+// the log does not extend are not compared. A difference is false evidence: the
+// log is not the one of this boot, or not all of it.
 func (l *Log) CheckPCRs(a Alg, quoted map[int][]byte) error {
 	got, err := l.PCRs(a)
 	if err != nil {
@@ -102,7 +115,13 @@ func (l *Log) CheckPCRs(a Alg, quoted map[int][]byte) error {
 	n := 0
 	for i := range NumPCRs {
 		want, ok := quoted[i]
-		if !ok || got[i] == nil {
+		if !ok {
+			continue
+		}
+		if got[i] == nil {
+			if i < numFirmware && !bytes.Equal(want, l.startValue(i, a)) {
+				return fault.False("event log: it has no event of PCR %d, which the quote says was extended (%v)", i, a)
+			}
 			continue
 		}
 		n++
