@@ -63,5 +63,14 @@ const (
 	CodeQuoteQESigner     = 325 // not the QE's MRSIGNER that the floor names
 	CodeQuoteTDAttributes = 326
 	CodeQuoteXFAM         = 327
+	CodeNotWelcomed       = 400 // Root has not answered this platform yet: renew it
+	CodeNoSlot            = 401 // every slot is held by another node
+	CodeNotOfRoot         = 402 // Root does not know this platform: other code, or no platforms in this generation
+	CodeClosed            = 500 // the channel is closed for ever
+	CodeClosing           = 501 // the channel is being closed already
+	CodeNotClosing        = 502 // nobody asked to close the channel
+	CodeNotPayee          = 503 // only the payout address may send this
+	CodeNothingNew        = 504 // the voucher pays no more than was paid, or the deposit is used up
+	CodeBadAmount         = 505 // nothing, or more than the channel can count
 	CodeUnknownMessage    = 65535
 )
