@@ -56,6 +56,7 @@ type Running struct {
 	Epoch      uint32              `json:"epoch"`
 	PID        int                 `json:"pid"`
 	EnclavePID int                 `json:"enclave_pid"`
+	Simulated  bool                `json:"simulated"` // it protects nothing
 }
 
 // RunFile is where a running node says where it is, below its directory.
@@ -220,7 +221,7 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 	if err := proc.await(ctx, "serve"); err != nil {
 		return err
 	}
-	run := Running{Node: n.addr, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid}
+	run := Running{Node: n.addr, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid, Simulated: n.Simulated != ""}
 	if err := writeJSON(filepath.Join(n.Dir, RunFile), run); err != nil {
 		return err
 	}

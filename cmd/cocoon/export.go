@@ -81,10 +81,10 @@ var receiptExportCommand = &command.Command{
 func readOpening(f *receipt.File, request, response string) (*receipt.Opening, error) {
 	o := &receipt.Opening{RequestSalt: f.RequestSalt, ResponseSalt: f.ResponseSalt}
 	var err error
-	if o.Request, err = readFile(request, receipt.MaxContent); err != nil {
+	if o.Request, err = command.ReadFile(request, receipt.MaxContent); err != nil {
 		return nil, err
 	}
-	if o.Response, err = readFile(response, receipt.MaxContent); err != nil {
+	if o.Response, err = command.ReadFile(response, receipt.MaxContent); err != nil {
 		return nil, err
 	}
 	return o, nil

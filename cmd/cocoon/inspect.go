@@ -21,7 +21,7 @@ var inspectCommand = &command.Command{
 			if err := args(env, 1, "one file"); err != nil {
 				return err
 			}
-			data, err := readFile(env.Args[0], receipt.MaxProof)
+			data, err := command.ReadFile(env.Args[0], receipt.MaxProof)
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
+	"github.com/cocoon-go/cocoon/internal/command"
 	"github.com/cocoon-go/cocoon/internal/endorse"
 )
 
@@ -83,13 +84,13 @@ func loadReceipt(path string) (*receipt.File, client.Source, error) {
 		return nil, src, err
 	}
 	stem := filepath.Join(filepath.Dir(path), fmt.Sprintf("%x", f.Receipt.Body.ClaimsDigest[:16]))
-	if src.Bundle, err = readFile(stem+".bundle", attestation.MaxBundleSize); err != nil {
+	if src.Bundle, err = command.ReadFile(stem+".bundle", attestation.MaxBundleSize); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = attestation.Unknown("the bundle of the enclave that gave this receipt is not beside it (%s.bundle): keep receipts in the directory where cocoon put them", stem)
 		}
 		return nil, src, err
 	}
-	set, err := readFile(stem+".endorsements", endorse.MaxSize)
+	set, err := command.ReadFile(stem+".endorsements", endorse.MaxSize)
 	if err != nil {
 		return nil, src, err
 	}
@@ -100,7 +101,7 @@ func loadReceipt(path string) (*receipt.File, client.Source, error) {
 	for _, e := range files {
 		src.Endorsements = append(src.Endorsements, client.EndorsementFile(e))
 	}
-	relay, err := readFile(stem+".relay", 1<<10)
+	relay, err := command.ReadFile(stem+".relay", 1<<10)
 	if err != nil {
 		return nil, src, err
 	}
@@ -109,7 +110,7 @@ func loadReceipt(path string) (*receipt.File, client.Source, error) {
 }
 
 func readReceiptFile(path string) (*receipt.File, error) {
-	data, err := readFile(path, receipt.MaxProof)
+	data, err := command.ReadFile(path, receipt.MaxProof)
 	if err != nil {
 		return nil, err
 	}

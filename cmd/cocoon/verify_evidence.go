@@ -50,7 +50,7 @@ func verifyEvidence(env *command.Env, s *settings, at string) error {
 	if err != nil {
 		return err
 	}
-	data, err := readFile(env.Args[0], attestation.MaxBundleSize)
+	data, err := command.ReadFile(env.Args[0], attestation.MaxBundleSize)
 	if err != nil {
 		return err
 	}

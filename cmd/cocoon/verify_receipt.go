@@ -132,7 +132,7 @@ func (d *openedContents) open(held []byte, path, text string, verify func([]byte
 	if path == "" {
 		return held, nil
 	}
-	content, err := readFile(path, receipt.MaxContent)
+	content, err := command.ReadFile(path, receipt.MaxContent)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/host"
+	"github.com/cocoon-go/cocoon/internal/command"
+	"github.com/cocoon-go/cocoon/internal/endorse"
+)
+
+var upCommand = &command.Command{
+	Name: "up", Short: "run an enclave, register it, and anchor its log until interrupted",
+	Long: "The enclave is a process of its own. --simulated runs it on a simulated platform,\n" +
+		"which protects nothing and is accepted only by policies that name its root. With --json\n" +
+		"an object is printed each time that an enclave begins to serve.",
+	Example: "cocoon-node up --dir /var/lib/cocoon --ton-config global.json --registry 0:... --wallet wallet.key --device tdx",
+	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+		var f upFlags
+		f.register(fs)
+		return func(ctx context.Context, env *command.Env) error { return up(ctx, env, f) }
+	},
+}
+
+// upFlags are options of the host, and files from which others are read.
+type upFlags struct {
+	host.Options
+	registry, wallet, endorsements, engine string
+}
+
+func (f *upFlags) register(fs *flag.FlagSet) {
+	fs.StringVar(&f.Dir, "dir", "", "the node's own `directory`")
+	fs.StringVar(&f.TON, "ton-config", "", "TON global config `file`")
+	fs.StringVar(&f.registry, "registry", "", "`address` of the registry, or a file that holds it")
+	fs.StringVar(&f.wallet, "wallet", "", "`file` with the operator's wallet key: 24 words or 64 hex digits")
+	fs.StringVar(&f.Simulated, "simulated", "", "`directory` of a simulated platform instead of hardware")
+	fs.StringVar(&f.Device, "device", "", "confidential `hardware`: tdx or snp")
+	fs.StringVar(&f.endorsements, "endorsements", "", "`directory` of endorsements to serve to clients")
+	fs.StringVar(&f.engine, "engine", "", "`file` with [upstream] and [limits] of the enclave's configuration (default: the embedded engine)")
+	fs.StringVar(&f.Listen, "listen", "127.0.0.1:0", "`address` of the relay")
+	fs.StringVar(&f.Public, "public-url", "", "`URL` of the relay for clients (default: http:// and the address)")
+	fs.StringVar(&f.Program, "enclave", "", "the cocoon-enclave `program` (default: beside this one)")
+	f.AnchorEvery = 10 * time.Minute
+	fs.Func("anchor-every", "`time` between anchors (default 10m)", func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			return errors.New("want a duration such as 10m")
+		}
+		f.AnchorEvery = d
+		return nil
+	})
+	fs.Func("index", "`number` of this node among the operator's (default 0)", func(s string) error {
+		n, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			return errors.New("want a whole number from 0")
+		}
+		f.Index = uint32(n)
+		return nil
+	})
+}
+
+func up(ctx context.Context, env *command.Env, f upFlags) error {
+	if len(env.Args) > 0 {
+		return attestation.BadInput("up takes no arguments; --help explains")
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	if err := f.load(env); err != nil {
+		return err
+	}
+	f.Log = slog.New(slog.NewTextHandler(env.Stderr, nil)).With("program", "cocoon-node")
+	f.Ready = func(r host.Running) { sayReady(env, r) }
+	return host.Up(ctx, f.Options)
+}
+
+// check looks for what is missing or contradicts itself.
+func (f *upFlags) check() error {
+	var missing []string
+	for _, need := range []struct{ flag, value string }{
+		{"--dir", f.Dir}, {"--ton-config", f.TON}, {"--registry", f.registry}, {"--wallet", f.wallet},
+	} {
+		if need.value == "" {
+			missing = append(missing, need.flag)
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		return attestation.BadInput("up needs %s; --help explains", strings.Join(missing, ", "))
+	case f.Simulated == "" && f.Device == "":
+		return attestation.BadInput("name the hardware with --device, or a simulated platform with --simulated")
+	case f.Simulated != "" && f.Device != "":
+		return attestation.BadInput("--device and --simulated exclude each other")
+	case f.Device != "" && f.Device != "tdx" && f.Device != "snp":
+		return attestation.BadInput("--device %q: tdx and snp are known", f.Device)
+	}
+	return nil
+}
+
+// load reads the files, so that what is wrong with them is said before
+// anything starts.
+func (f *upFlags) load(env *command.Env) (err error) {
+	if _, err := readTON(f.TON); err != nil {
+		return err
+	}
+	if f.Registry, err = command.ReadAddress(f.registry); err != nil {
+		return err
+	}
+	if f.Wallet, err = walletKey(env, f.wallet); err != nil {
+		return err
+	}
+	if f.Simulated != "" {
+		if _, err := os.Stat(filepath.Join(f.Simulated, sim.IntelPlatformFile)); err != nil {
+			return attestation.BadInput("--simulated: %w: `cocoon demo` makes one, demo/sim-platform", err)
+		}
+	}
+	if f.endorsements != "" {
+		if f.Endorsements, err = endorse.Load(f.endorsements); err != nil {
+			return err
+		}
+	}
+	if f.engine != "" {
+		data, err := command.ReadFile(f.engine, 1<<20)
+		if err != nil {
+			return err
+		}
+		if f.Engine, err = host.ParseEngine(data); err != nil {
+			return fmt.Errorf("%s: %w", f.engine, err)
+		}
+	}
+	if f.Program == "" {
+		f.Program, err = sibling("cocoon-enclave")
+	} else if _, serr := os.Stat(f.Program); serr != nil {
+		err = attestation.BadInput("--enclave: %w", serr)
+	}
+	return err
+}
+
+func sayReady(env *command.Env, r host.Running) {
+	if env.JSON {
+		_ = env.PrintJSON(r)
+		return
+	}
+	if r.Simulated {
+		fmt.Fprintln(env.Stdout, simulatedNotice)
+	}
+	fmt.Fprintf(env.Stdout, "node %v serves epoch %d at %s\n", r.Node, r.Epoch, r.Relay)
+}
+
+const simulatedNotice = "SIMULATED: the enclave runs on a simulated platform; this node protects nothing"
+
+// walletKey reads a wallet key and warns when others could read it too.
+func walletKey(env *command.Env, path string) (ed25519.PrivateKey, error) {
+	data, err := command.ReadFile(path, 1<<12)
+	if err != nil {
+		return nil, err
+	}
+	if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o077 != 0 {
+		env.Logf("warning: others can read %s: chmod 600 it", path)
+	}
+	key, err := chain.ParseWalletKey(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
+}
+
+// sibling returns the program of this name beside the running one.
+func sibling(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	p := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(p); err != nil {
+		return "", attestation.BadInput("%s is not beside %s: name it with --enclave", name, filepath.Base(self))
+	}
+	return p, nil
+}

@@ -1,0 +1,49 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// ReadFile reads a file of at most limit bytes. That it can't be read is bad
+// input, and wraps the error of the file system.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, attestation.BadInput("%w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, attestation.BadInput("%w", err)
+	}
+	if int64(len(data)) > limit {
+		return nil, attestation.BadInput("%s is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}
+
+// ReadAddress returns the address that the value of --registry is, or that is
+// in the file that it names.
+func ReadAddress(value string) (attestation.Address, error) {
+	if a, err := attestation.ParseAddress(value); err == nil {
+		return a, nil
+	}
+	data, err := ReadFile(value, 1<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return attestation.Address{}, attestation.BadInput("--registry %q is neither an address (0: and 64 hexadecimal digits) nor a file", value)
+	} else if err != nil {
+		return attestation.Address{}, err
+	}
+	a, err := attestation.ParseAddress(strings.TrimSpace(string(data)))
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", value, err)
+	}
+	return a, nil
+}
