@@ -13,6 +13,7 @@ const (
 	maxXMLDepth    = 32
 	maxXMLElements = 1 << 14
 	maxXMLAttrs    = 256 // of one element, namespaces included
+	maxXMLAllAttrs = 1 << 16
 	maxXMLSpaces   = 64  // namespace declarations
 	maxXMLName     = 128 // bytes in half a name
 )
@@ -99,6 +100,7 @@ type xmlParser struct {
 	root, cur *element
 	depth     int
 	elements  int
+	attrs     int
 	spaces    int
 	ids       map[string]bool
 }
@@ -209,8 +211,8 @@ func (p *xmlParser) open(e *element) error {
 
 // attribute reads one attribute or namespace declaration of e.
 func (p *xmlParser) attribute(e *element) error {
-	if len(e.attrs)+len(e.decls) == maxXMLAttrs {
-		return fmt.Errorf("more than %d attributes", maxXMLAttrs)
+	if p.attrs++; p.attrs > maxXMLAllAttrs || len(e.attrs)+len(e.decls) == maxXMLAttrs {
+		return fmt.Errorf("more than %d attributes, or %d in the document", maxXMLAttrs, maxXMLAllAttrs)
 	}
 	name, err := p.name()
 	if err != nil {
@@ -258,6 +260,8 @@ func (p *xmlParser) declare(e *element, prefix, uri string) error {
 		return fmt.Errorf("prefix %s is declared empty", prefix)
 	case uri != "" && !strings.Contains(uri, ":"):
 		return errors.New("a relative namespace name") // Canonical XML 1.1, section 1.3
+	case strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("a namespace name that is not a URI")
 	}
 	for _, d := range e.decls {
 		if d.prefix == prefix {
