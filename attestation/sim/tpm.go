@@ -121,7 +121,8 @@ type TPMConfig struct {
 	Scheme tpm.Scheme   // default tpm.ECDSA
 	Hash   eventlog.Alg // of the scheme; default SHA-256
 	Curve  elliptic.Curve
-	Bits   int // of an RSA key; default 2048
+	Bits   int           // of an RSA key; default 2048
+	Key    crypto.Signer // default: a new one; with one of ECDSA, quotes are reproducible
 
 	Attributes tpm.Attributes // default: those of an attestation key
 	Hierarchy  tpm.Hierarchy  // the key is a primary key of it; default endorsement
@@ -154,9 +155,12 @@ func (v *TPMVendor) NewTPM(cfg TPMConfig) (*TPM, error) {
 		t.PCRs[a] = startValues(a)
 	}
 	var err error
-	if cfg.Scheme == tpm.ECDSA {
+	switch {
+	case cfg.Key != nil:
+		t.key = cfg.Key
+	case cfg.Scheme == tpm.ECDSA:
 		t.key, err = ecdsa.GenerateKey(cfg.Curve, rand.Reader)
-	} else {
+	default:
 		t.key, err = rsa.GenerateKey(rand.Reader, cfg.Bits)
 	}
 	if err != nil {

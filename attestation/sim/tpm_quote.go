@@ -124,10 +124,14 @@ func (t *TPM) Sign(message []byte) ([]byte, error) {
 	d := digest(t.cfg.Hash, message)
 	b := be.AppendUint16(be.AppendUint16(nil, uint16(t.cfg.Scheme)), uint16(t.cfg.Hash))
 	var opts crypto.SignerOpts = h
+	random := rand.Reader
+	if t.cfg.Scheme == tpm.ECDSA {
+		random = nil // as RFC 6979 says, so that equal input gives equal output
+	}
 	if t.cfg.Scheme == tpm.RSAPSS {
 		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: h}
 	}
-	sig, err := t.key.Sign(rand.Reader, d, opts)
+	sig, err := t.key.Sign(random, d, opts)
 	if err != nil || t.cfg.Scheme != tpm.ECDSA {
 		return sized(b, sig), err
 	}

@@ -79,7 +79,7 @@ func ParseAttest(b []byte) (*Attest, error) {
 // parseSelection reads a TPML_PCR_SELECTION (TPM2 part 2, 10.9.7).
 func (a *Attest) parseSelection(r *reader) error {
 	n := r.u32()
-	if r.short || n == 0 || n > MaxBanks {
+	if n == 0 || n > MaxBanks { // zero too when there is none
 		return inputAt(StepEvidence, "quote: %d PCR banks, from 1 to %d are allowed", n, MaxBanks)
 	}
 	total := 0
