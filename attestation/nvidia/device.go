@@ -124,10 +124,11 @@ func (d *device) inForce(w *window, at time.Time) error {
 // certificate parses certificate i of a chain. Authorities are kept: all devices
 // of a kind share them.
 func (v *Verifier) certificate(i int, der []byte) (*x509.Certificate, error) {
+	parse := func() (*x509.Certificate, error) { return x509.ParseCertificate(bytes.Clone(der)) }
 	if i < 2 {
-		return x509.ParseCertificate(der)
+		return parse()
 	}
-	return v.authorities.get(sha256.Sum256(der), func() (*x509.Certificate, error) { return x509.ParseCertificate(der) })
+	return v.authorities.get(sha256.Sum256(der), parse)
 }
 
 // readNames learns from the names what the device is. All certificates of a

@@ -2,9 +2,8 @@ package nvidia
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/pem"
-
-	"github.com/fxamacker/cbor/v2"
 )
 
 // Limits of [Evidence], in bytes.
@@ -26,33 +25,6 @@ type Evidence struct {
 	Chain  [][]byte // DER, leaf first, root last
 }
 
-// wireEvidence is the form in bundles (docs/spec/nvidia.md).
-type wireEvidence struct {
-	ID     string   `cbor:"0,keyasint"`
-	Report []byte   `cbor:"1,keyasint"`
-	Chain  [][]byte `cbor:"2,keyasint"`
-}
-
-var (
-	encMode = must(cbor.CoreDetEncOptions().EncMode())
-	decMode = must(cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		MaxNestedLevels:   4,
-		MaxArrayElements:  16,
-		MaxMapPairs:       16,
-	}.DecMode())
-)
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic("nvidia: CBOR options: " + err.Error())
-	}
-	return v
-}
-
 // NewEvidence joins a report and its certificates in PEM form, as the driver
 // hands them out.
 func NewEvidence(report, chainPEM []byte) (*Evidence, error) {
@@ -64,28 +36,37 @@ func NewEvidence(report, chainPEM []byte) (*Evidence, error) {
 	return e, e.check()
 }
 
-// ParseEvidence reads the deterministic CBOR form of bundles. Only sizes are
-// checked; report and certificates are not looked into.
+// ParseEvidence reads the form of bundles. Only sizes are checked; report and
+// certificates are not looked into. The result refers to data.
+//
+// The form is one deterministic CBOR item (RFC 8949, section 4.2.1), and any
+// other encoding is refused:
+//
+//	{0: "cocoon/nvidia/v1", 1: report, 2: [leaf, ..., root]}
 func ParseEvidence(data []byte) (*Evidence, error) {
 	if len(data) > MaxEvidence {
 		return nil, inputAt(StepReport, "evidence of %d bytes, limit %d", len(data), MaxEvidence)
 	}
-	var w wireEvidence
-	if err := decMode.Unmarshal(data, &w); err != nil {
-		return nil, inputAt(StepReport, "evidence: %w", err)
+	b, ok := bytes.CutPrefix(data, evidencePrefix)
+	if !ok {
+		return nil, inputAt(StepReport, "evidence: not of type %q", evidenceID)
 	}
-	if w.ID != evidenceID {
-		return nil, inputAt(StepReport, "evidence: type %.64q, want %q", w.ID, evidenceID)
+	e := &Evidence{}
+	if e.Report, b, ok = cutBytes(b, 0x01); !ok || len(b) < 2 || b[0] != 0x02 || b[1] < cborArray || b[1] > cborArray+maxCertificates {
+		return nil, inputAt(StepReport, "evidence: malformed")
 	}
-	e := &Evidence{Report: w.Report, Chain: w.Chain}
-	again, err := e.Encode()
-	if err != nil {
-		return nil, err
+	n := int(b[1] - cborArray)
+	for b = b[2:]; n > 0; n-- {
+		var c []byte
+		if c, b, ok = cutBytes(b); !ok {
+			return nil, inputAt(StepReport, "evidence: malformed")
+		}
+		e.Chain = append(e.Chain, c)
 	}
-	if !bytes.Equal(again, data) {
-		return nil, inputAt(StepReport, "evidence: not in the deterministic encoding")
+	if len(b) != 0 {
+		return nil, inputAt(StepReport, "evidence: %d bytes after its end", len(b))
 	}
-	return e, nil
+	return e, e.check()
 }
 
 // Encode returns the form of bundles.
@@ -93,14 +74,70 @@ func (e *Evidence) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	out, err := encMode.Marshal(wireEvidence{evidenceID, e.Report, e.Chain})
-	if err != nil {
-		return nil, inputAt(StepReport, "evidence: %w", err)
+	out := appendBytes(append(bytes.Clone(evidencePrefix), 0x01), e.Report)
+	out = append(out, 0x02, cborArray+byte(len(e.Chain)))
+	for _, c := range e.Chain {
+		out = appendBytes(out, c)
 	}
 	if len(out) > MaxEvidence {
 		return nil, inputAt(StepReport, "evidence of %d bytes, limit %d", len(out), MaxEvidence)
 	}
 	return out, nil
+}
+
+// Heads of CBOR items: a byte string whose length follows in one, two or four
+// bytes, or is added to the first of them when below 24; an array.
+const (
+	cborBytes = 0x40
+	cborArray = 0x80
+)
+
+func appendBytes(out, b []byte) []byte {
+	switch n := len(b); {
+	case n < 24:
+		out = append(out, cborBytes+byte(n))
+	case n < 1<<8:
+		out = append(out, cborBytes+24, byte(n))
+	case n < 1<<16:
+		out = binary.BigEndian.AppendUint16(append(out, cborBytes+25), uint16(n))
+	default:
+		out = binary.BigEndian.AppendUint32(append(out, cborBytes+26), uint32(n))
+	}
+	return append(out, b...)
+}
+
+// cutBytes takes a byte string, after a key, off b. Its length has to be written
+// in the shortest form.
+func cutBytes(b []byte, key ...byte) (s, rest []byte, ok bool) {
+	if b, ok = bytes.CutPrefix(b, key); !ok || len(b) < 1 {
+		return nil, nil, false
+	}
+	n, head, least := uint64(b[0]-cborBytes), 0, uint64(0)
+	switch b[0] {
+	case cborBytes + 24:
+		head, least = 1, 24
+	case cborBytes + 25:
+		head, least = 2, 1<<8
+	case cborBytes + 26:
+		head, least = 4, 1<<16
+	default:
+		if b[0] < cborBytes || n > 23 {
+			return nil, nil, false
+		}
+	}
+	if b = b[1:]; len(b) < head {
+		return nil, nil, false
+	}
+	if head > 0 {
+		n = 0
+		for _, x := range b[:head] {
+			n = n<<8 | uint64(x)
+		}
+	}
+	if b = b[head:]; n < least || n > uint64(len(b)) {
+		return nil, nil, false
+	}
+	return b[:n:n], b[n:], true
 }
 
 func (e *Evidence) check() error {

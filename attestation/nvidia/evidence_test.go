@@ -37,20 +37,35 @@ func TestEvidenceForm(t *testing.T) {
 	if err != nil || !bytes.Equal(got.Report, e.Report) || !slices.EqualFunc(got.Chain, e.Chain, bytes.Equal) {
 		t.Errorf("%v, %+v", err, got)
 	}
+	const malformed = "evidence: malformed"
 	for _, x := range []struct{ name, part, from, to string }{
-		{"list", "cannot unmarshal", want, "83010203"},
-		{"other type", `type "cocoon/nvidia/v2"`, "2f7631", "2f7632"},
-		{"key twice", "duplicate map key", "01467265706f7274", "00467265706f7274"},
-		{"unknown key", "unknown field", "01467265706f7274", "03467265706f7274"},
+		{"list", "evidence: not of type", want, "83010203"},
+		{"map of four", "evidence: not of type", "a300", "a400"},
+		{"other type", "evidence: not of type", "2f7631", "2f7632"},
+		{"type of another length", "evidence: not of type", "70636f", "71636f"},
+		{"key twice", malformed, "01467265706f7274", "00467265706f7274"},
+		{"unknown key", malformed, "01467265706f7274", "03467265706f7274"},
+		{"unknown key", malformed, "0282446c", "0382446c"},
+		{"text for bytes", malformed, "01467265706f7274", "01667265706f7274"},
 		{"no report", "report of 0 bytes", "01467265706f7274", "0140"},
 		{"no chain", "0 certificates", "0282446c65616644726f6f74", "0280"},
+		{"nine certificates", malformed, "0282446c65616644726f6f74", "0289414141414141414141414141414141414141"},
 		{"empty certificate", "certificate 1 of 0 bytes", "44726f6f74", "40"},
-		{"long form of a length", "not in the deterministic encoding", "0146", "015806"},
-		{"keys in another order", "not in the deterministic encoding", want[2:], "01467265706f7274" + "0282446c65616644726f6f74" + "0070636f636f6f6e2f6e76696469612f7631"},
-		{"trailing byte", "extraneous data", "726f6f74", "726f6f7400"},
-		{"indefinite length", "indefinite", "0282446c65616644726f6f74", "029f446c65616644726f6f74ff"},
-		{"tag", "tag", "0146", "01c246"},
-		{"null chain", "0 certificates", "0282446c65616644726f6f74", "02f6"},
+		{"long form of a length", malformed, "0146", "015806"},
+		{"longer form of a length", malformed, "0146", "01590006"},
+		{"longest form of a length", malformed, "0146", "015a00000006"},
+		{"length of eight bytes", malformed, "0146", "015b0000000000000006"},
+		{"half a length", malformed, "01467265706f72740282446c65616644726f6f74", "0159ff"},
+		{"report past the end", malformed, "01467265706f7274", "01577265706f7274"},
+		{"keys in another order", malformed, want[38:], "0282446c65616644726f6f74" + "01467265706f7274"},
+		{"certificate cut", malformed, "726f6f74", "726f6f"},
+		{"certificate missing", malformed, "44726f6f74", ""},
+		{"no list", malformed, "0282446c65616644726f6f74", "02446c656166"},
+		{"chain missing", malformed, "0282446c65616644726f6f74", ""},
+		{"trailing byte", "evidence: 1 bytes after its end", "726f6f74", "726f6f7400"},
+		{"indefinite length", malformed, "0282446c65616644726f6f74", "029f446c65616644726f6f74ff"},
+		{"tag", malformed, "0146", "01c246"},
+		{"null chain", malformed, "0282446c65616644726f6f74", "02f6"},
 	} {
 		if strings.Count(want, x.from) != 1 {
 			t.Fatalf("%s: %s is not in it once", x.name, x.from)

@@ -91,6 +91,9 @@ func readOCSP(der []byte) (*ocspBasic, error) {
 	if _, err := asn1.Unmarshal(outer.Inner.Data, &basic); err != nil {
 		return nil, errors.New("malformed")
 	}
+	if !strictDER(der, maxDERDepth) || !strictDER(outer.Inner.Data, maxDERDepth) {
+		return nil, errors.New("malformed")
+	}
 	if len(basic.Data.Responses) != 1 {
 		return nil, fmt.Errorf("about %d certificates, want 1", len(basic.Data.Responses))
 	}
