@@ -1,6 +1,11 @@
 package contracts
 
 import (
+	"testing"
+
+	"github.com/xssnick/tonutils-go/tlb"
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
@@ -56,4 +61,18 @@ func (f *fixture) refusesAtRoot(code int, value uint64, m bodyMaker) {
 		f.t.Fatal(err)
 	}
 	f.refusesBody(f.root, code, f.anybody, value, b)
+}
+
+// messageBody returns the body of an internal message.
+func messageBody(t testing.TB, boc []byte) *cellT {
+	t.Helper()
+	c, err := cell.FromBOC(boc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m tlb.Message
+	if err := tlb.Parse(&m, c); err != nil {
+		t.Fatal(err)
+	}
+	return m.AsInternal().Body
 }

@@ -1,0 +1,363 @@
+package contracts
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
+)
+
+// puppets is a registry that takes a puppet's code for that of Node and of
+// Platform, so that a test may ask it anything in their names.
+type puppets struct {
+	*fixture
+	node     attestation.Address // puppet in the name of node 7 of operator
+	platform attestation.Address // puppet in the name of the platform 0x77
+}
+
+var puppetPlatform = [32]byte{0x77}
+
+func newPuppets(t testing.TB, edit ...func(*RootState)) *puppets {
+	t.Helper()
+	id := CodeIDOf(puppet)
+	p := &puppets{fixture: newFixture(t, append([]func(*RootState){noStake, func(s *RootState) {
+		s.Node, s.Platform = id, id
+		s.Measurements[snpMeasurement] = Measurement{Flags: MeasurementAccepted}
+	}}, edit...)...)}
+	p.node = p.newPuppet(NodeKey{p.root, p.operator.Address, 7}.Cell())
+	p.platform = p.newPuppet(storeAddr(build(), p.root).MustStoreSlice(puppetPlatform[:], 256).EndCell())
+	return p
+}
+
+// check is a good question of the puppet node.
+func (p *puppets) check() *CheckRegistration {
+	return &CheckRegistration{
+		ClaimsDigest: [32]byte{1}, QueryID: 9, Requester: p.anybody.Address, Operator: p.operator.Address, Index: 7,
+		Check: Check{Kind: KindSNP, Measurement: snpMeasurement, PlatformID: puppetPlatform, Authority: hash32(p.verifiers.Cell())},
+	}
+}
+
+// ask puts a question to Root through a puppet and returns the transactions:
+// the puppet's, Root's and, if Root answered or bounced, the puppet's again.
+func (p *puppets) ask(who attestation.Address, value uint64, body *cellT) []tvmtest.Tx {
+	p.t.Helper()
+	txs := p.pull(who, p.root, value, body)
+	if len(txs) < 2 || txs[1].To != p.root {
+		p.t.Fatalf("the puppet did not ask: %v", txs)
+	}
+	return txs[1:]
+}
+
+// unanswered fails the test unless Root refuses the question with code.
+func (p *puppets) unanswered(code int, who attestation.Address, body *cellT) {
+	p.t.Helper()
+	data := p.Data(p.root)
+	refused(p.t, p.ask(who, 3*ValueRootCheck, body), code)
+	if !tvmtest.Equal(data, p.Data(p.root)) {
+		p.t.Error("a question that was refused changed the registry")
+	}
+}
+
+// listed says whether the puppet node is on the list, and until when.
+func (p *puppets) listed() (uint32, bool) {
+	n, ok := p.rootState().Nodes[p.node]
+	return n.Expires, ok
+}
+
+func TestRootSenders(t *testing.T) {
+	p := newPuppets(t)
+	m := p.check()
+	for name, edit := range map[string]func(*CheckRegistration){
+		"another operator": func(m *CheckRegistration) { m.Operator = p.anybody.Address },
+		"another index":    func(m *CheckRegistration) { m.Index++ },
+	} {
+		other := *m
+		edit(&other)
+		t.Run(name, func(t *testing.T) { p.unanswered(CodeWrongSender, p.node, other.Body()) })
+	}
+	p.unanswered(CodeWrongSender, p.platform, m.Body())
+	p.refusesAtRoot(CodeWrongSender, ValueRootCheck, &rawBody{m.Body()})
+	refused(t, p.ask(p.node, ValueRootCheck-1_000_000, m.Body()), CodeValueTooLow)
+	p.refusesAtRoot(CodeUnknownMessage, ValueGovern, &rawBody{build().MustStoreUInt(0xdeadbeef, 32).EndCell()})
+	good(t, p.anybody.Send(tvmtest.Message{To: p.root, Value: tvmtest.Coin, Bounce: true})) // a gift
+
+	// A node that has the address and none of the code can't ask.
+	f := newFixture(t, noStake)
+	fake := f.newPuppet(NodeKey{f.root, f.operator.Address, 7}.Cell())
+	q := &puppets{fixture: f, node: fake}
+	q.unanswered(CodeWrongSender, fake, q.check().Body())
+}
+
+func TestRootJudgesKinds(t *testing.T) {
+	p := newPuppets(t)
+	tdx := &CheckTDX{}
+	for name, c := range map[string]struct {
+		code int
+		edit func(*Check)
+	}{
+		"kind 0":                 {CodeKind, func(c *Check) { c.Kind = 0 }},
+		"kind 4":                 {CodeKind, func(c *Check) { c.Kind = 4 }},
+		"mode A without a quote": {CodeKind, func(c *Check) { c.Kind = KindTDX }},
+		"mode A by verifiers":    {CodeCAKey, func(c *Check) { c.Kind, c.TDX = KindTDX, tdx }},
+		"another set":            {CodeVerifierSet, func(c *Check) { c.Authority[0] ^= 1 }},
+		"another measurement":    {CodeMeasurement, func(c *Check) { c.Measurement[0] ^= 1 }},
+		"SNP":                    {0, func(c *Check) {}},
+		"TDX by quorum":          {0, func(c *Check) { c.Kind = KindTDXQuorum }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := p.check()
+			c.edit(&m.Check)
+			p.answered(t, m, c.code)
+		})
+	}
+}
+
+// answered asks Root through the puppet node, which has no use for the answer,
+// and reads it from what Root did and said.
+func (p *puppets) answered(t *testing.T, m *CheckRegistration, code int) *RegistrationChecked {
+	t.Helper()
+	txs := p.ask(p.node, 5*ValueRootCheck, m.Body())
+	good(t, txs[:1])
+	if len(txs) != 2 || txs[1].To != p.node {
+		t.Fatalf("Root did not answer: %v", txs)
+	}
+	a, err := ParseRegistrationChecked(p.lastBody())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &RegistrationChecked{ClaimsDigest: m.ClaimsDigest, Purpose: m.Purpose, QueryID: m.QueryID, Requester: m.Requester,
+		Code: uint16(code), Platform: a.Platform, Params: p.rootState().Params}
+	if *a != *want {
+		t.Errorf("Root answered %+v, want %+v", a, want)
+	}
+	if a.Platform == nil || *a.Platform != p.platform {
+		t.Errorf("Root names platform %v, want %v", a.Platform, p.platform)
+	}
+	if !tvmtest.Equal(p.lastBody(), a.Body()) {
+		t.Error("the answer is built in another way than the contract does")
+	}
+	return a
+}
+
+// lastBody is the body of the last message that a contract received.
+func (p *puppets) lastBody() *cellT {
+	p.t.Helper()
+	r := p.Record()
+	return messageBody(p.t, r[len(r)-1].Message)
+}
+
+func TestRootList(t *testing.T) {
+	p := newPuppets(t)
+	m := p.check()
+	validity := p.start.Params.RegistrationValidity
+
+	p.answered(t, m, 0)
+	if e, ok := p.listed(); !ok || e != p.Now+validity {
+		t.Errorf("listed %v until %d", ok, e)
+	}
+	p.Now += 1000
+	p.answered(t, m, 0) // the next epoch moves the time
+	if e, _ := p.listed(); e != p.Now+validity {
+		t.Errorf("listed until %d, want %d", e, p.Now+validity)
+	}
+	// A recheck that holds changes nothing; one that doesn't takes it off.
+	data := p.Data(p.root)
+	m.Purpose = PurposeRecheck
+	p.answered(t, m, 0)
+	if !tvmtest.Equal(data, p.Data(p.root)) {
+		t.Error("a recheck that held changed the registry")
+	}
+	m.Check.Measurement[0] ^= 1
+	p.answered(t, m, CodeMeasurement)
+	if _, ok := p.listed(); ok {
+		t.Error("a node that was refused is listed")
+	}
+	// A recheck doesn't put it back.
+	m.Check.Measurement[0] ^= 1
+	p.answered(t, m, 0)
+	if _, ok := p.listed(); ok {
+		t.Error("a recheck listed a node")
+	}
+	// Retiring asks nothing of the policy.
+	m.Purpose = PurposeRegister
+	p.answered(t, m, 0)
+	m.Purpose, m.Check.Kind = PurposeRetire, 0
+	p.answered(t, m, 0)
+	if s := p.rootState(); len(s.Nodes) != 0 {
+		t.Errorf("listed after retiring: %v", s.Nodes)
+	}
+	p.answered(t, m, 0) // again
+	if s := p.rootState(); len(s.Nodes) != 0 {
+		t.Errorf("listed after retiring twice: %v", s.Nodes)
+	}
+}
+
+func TestRootStakeAndPause(t *testing.T) {
+	p := newPuppets(t, func(s *RootState) { s.Params = DefaultParams() })
+	m := p.check()
+	m.Stake = p.start.Params.MinStake - 1
+	p.answered(t, m, CodeStake)
+	m.Purpose = PurposeRecheck
+	p.answered(t, m, CodeStake)
+	m.Stake++
+	p.answered(t, m, 0)
+	p.govern(Pause{})
+	p.answered(t, m, 0) // those that are registered go on
+	m.Purpose = PurposeRegister
+	p.answered(t, m, CodePaused)
+	if _, ok := p.listed(); ok {
+		t.Error("a node was listed while paused")
+	}
+}
+
+// TestRootRevokes checks that every node on a revoked platform ends, and that a
+// platform that is deployed later learns that it is revoked.
+func TestRootRevokes(t *testing.T) {
+	p := newPuppets(t)
+	m := p.check()
+	p.answered(t, m, 0)
+	txs := p.sendTo(p.root, p.anybody, ValueGovern, p.approved(p.decision(RevokePlatform{puppetPlatform})))
+	good(t, txs[:1]) // the puppet can't read what it is told
+	if len(txs) != 2 || txs[1].To != p.platform || txs[1].Op != 0xc0c00302 {
+		t.Errorf("the platform was not told: %v", txs)
+	}
+	if got := p.lastBody(); !tvmtest.Equal(got, build().MustStoreUInt(0xc0c00302, 32).MustStoreBoolBit(true).EndCell()) {
+		t.Errorf("the platform was told %s", got.Dump())
+	}
+	m.Purpose = PurposeRecheck
+	p.answered(t, m, CodeRevoked)
+	if _, ok := p.listed(); ok {
+		t.Error("a node on a revoked platform is listed")
+	}
+	m.Purpose = PurposeRegister
+	p.answered(t, m, CodeRevoked)
+	other := *m
+	other.Check.PlatformID[5] = 1
+	if a := p.ask(p.node, 5*ValueRootCheck, other.Body()); a[0].Aborted {
+		t.Error("another platform's node is not answered")
+	}
+	p.welcomed(t, true)
+	p.govern(RestorePlatform{puppetPlatform})
+	p.Now += p.start.Params.GovernanceDelay
+	good(t, p.sendTo(p.root, p.anybody, ValueGovern, &Execute{Number: 2})[:1])
+	p.answered(t, m, 0)
+	p.welcomed(t, false)
+}
+
+// hello is a platform's question.
+func hello(id [32]byte, query uint64, requester attestation.Address) *cellT {
+	return storeAddr(build().MustStoreUInt(0xc0c00202, 32).MustStoreSlice(id[:], 256).MustStoreUInt(query, 64), requester).EndCell()
+}
+
+// welcomed asks Root in the platform's name.
+func (p *puppets) welcomed(t *testing.T, revoked bool) {
+	t.Helper()
+	txs := p.ask(p.platform, 5*ValueRootCheck, hello(puppetPlatform, 6, p.anybody.Address))
+	good(t, txs[:1])
+	id := CodeIDOf(puppet)
+	want := build().MustStoreUInt(0xc0c00301, 32).MustStoreSlice(id.Hash[:], 256).MustStoreUInt(uint64(id.Depth), 16).
+		MustStoreUInt(uint64(p.start.Params.PlatformSlots), 8).MustStoreBoolBit(revoked).MustStoreUInt(6, 64)
+	if got := p.lastBody(); !tvmtest.Equal(got, storeAddr(want, p.anybody.Address).EndCell()) {
+		t.Errorf("the platform is told %s", got.Dump())
+	}
+}
+
+func TestRootPlatformHello(t *testing.T) {
+	p := newPuppets(t)
+	p.welcomed(t, false)
+	p.unanswered(CodeWrongSender, p.platform, hello([32]byte{0x78}, 6, p.anybody.Address))
+	p.unanswered(CodeWrongSender, p.node, hello(puppetPlatform, 6, p.anybody.Address))
+	refused(t, p.ask(p.platform, ValueRootCheck-1_000_000, hello(puppetPlatform, 6, p.anybody.Address)), CodeValueTooLow)
+	p.refusesAtRoot(CodeWrongSender, ValueRootCheck, &rawBody{hello(puppetPlatform, 6, p.anybody.Address)})
+}
+
+// TestRootKeepsFee checks that each check leaves its fee, and nothing else, in
+// the registry.
+func TestRootKeepsFee(t *testing.T) {
+	p := newPuppets(t)
+	for _, ask := range []func(){
+		func() { p.ask(p.node, 5*ValueRootCheck, p.check().Body()) },
+		func() { p.ask(p.platform, 5*ValueRootCheck, hello(puppetPlatform, 6, p.anybody.Address)) },
+	} {
+		before := p.Balance(p.root).Uint64()
+		ask()
+		if got := p.Balance(p.root).Uint64() - before; got != p.start.Params.CheckFee {
+			t.Errorf("a check left %d", got)
+		}
+	}
+}
+
+// TestRootPrune removes what is over, and nothing else.
+func TestRootPrune(t *testing.T) {
+	f := newFixture(t, func(s *RootState) {
+		for i := range 40 {
+			var a attestation.Address
+			binary.BigEndian.PutUint32(a.Hash[:], uint32(i))
+			s.Nodes[a] = ListedNode{Expires: tvmtest.Start + uint32(i%2)*1000}
+		}
+	})
+	m := &Prune{QueryID: 4, Count: 40}
+	f.refusesAtRoot(CodeValueTooLow, ValuePrune-1, m)
+	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m))
+	if n := len(f.rootState().Nodes); n != 40 {
+		t.Errorf("%d are listed a second too early", n)
+	}
+	f.Now++
+	m.Count = 10
+	binary.BigEndian.PutUint32(m.Start[:], 20)
+	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m))
+	done(t, f.anybody, 0)
+	s := f.rootState()
+	if len(s.Nodes) != 35 {
+		t.Errorf("%d are listed, want 35", len(s.Nodes))
+	}
+	for i := range 40 {
+		var a attestation.Address
+		binary.BigEndian.PutUint32(a.Hash[:], uint32(i))
+		if _, ok := s.Nodes[a]; ok == (i >= 20 && i < 30 && i%2 == 0) {
+			t.Errorf("entry %d: listed %v", i, ok)
+		}
+	}
+	m.Start, m.Count = [32]byte{}, 255
+	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m))
+	if n := len(f.rootState().Nodes); n != 20 {
+		t.Errorf("%d are listed, want 20", n)
+	}
+	m.Count = 0
+	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m))
+	m.Start = [32]byte{255}
+	m.Count = 9
+	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m)) // behind the end
+	if n := len(f.rootState().Nodes); n != 20 {
+		t.Errorf("%d are listed, want 20", n)
+	}
+}
+
+// TestRootListFull starts a registry that counts as many nodes as it may hold.
+func TestRootListFull(t *testing.T) {
+	for count, code := range map[uint32]int{MaxNodes - 1: 0, MaxNodes: CodeListFull} {
+		p := newPuppets(t)
+		c, err := p.start.Cell()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := treeOf(c)
+		more := start.refs[3]
+		for i := range 32 { // behind two code ids and an empty dictionary
+			more.bits[2*272+1+i] = byte(count >> (31 - i) & 1)
+		}
+		a, si := place(RootCode(), start.cell())
+		good(t, p.anybody.Send(tvmtest.Message{To: a, Value: tvmtest.Coin, StateInit: si}))
+		p.root = a
+		p.node = p.newPuppet(NodeKey{a, p.operator.Address, 7}.Cell())
+		good(t, p.ask(p.node, 5*ValueRootCheck, p.check().Body())[:1])
+		r, err := ParseRegistrationChecked(p.lastBody())
+		if err != nil || int(r.Code) != code {
+			t.Errorf("%d nodes: Root answers %v, %v", count, r, err)
+		}
+		if !tvmtest.Equal(p.Data(a), start.cell()) == (code != 0) {
+			t.Errorf("%d nodes: the registry's change is not what code %d says", count, code)
+		}
+	}
+}
