@@ -3,6 +3,7 @@ package attestation_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -271,6 +272,15 @@ func TestEndorsementForms(t *testing.T) {
 			t.Errorf("collateral, %d: %d documents, %v", i, e.Len(), err)
 		}
 	}
+	var c map[string]string
+	if err := json.Unmarshal(j, &c); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{c["pck_crl"], strings.ToUpper(c["root_ca_crl"]) + "\n"} { // as caching services answer
+		if err := e.AddFile("list.hex", []byte(text)); err != nil || e.Len() != 7 {
+			t.Errorf("list in hexadecimal: %d documents, %v", e.Len(), err)
+		}
+	}
 	if err := e.AddFile("root.pem", w.platform.PCKChain()); err != nil || e.Len() != 8 {
 		t.Errorf("PCK chain: %d documents, %v", e.Len(), err)
 	}
@@ -285,7 +295,8 @@ func TestEndorsementForms(t *testing.T) {
 	for name, data := range map[string]string{
 		"empty": "", "text": "hello", "JSON": `{"a":1}`, "broken JSON": `{"tcb_info":`, "an array": "[]", "DER": "\x30\x03\x02\x01\x01",
 		"key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no PEM block": "-----BEGIN nothing",
-		"empty collateral": `{"tcb_info":"","pck_crl":""}`, "bad signature": `{"tcbInfo":{},"signature":"zz"}`,
+		"broken hexadecimal": "3082000a00",
+		"empty collateral":   `{"tcb_info":"","pck_crl":""}`, "bad signature": `{"tcbInfo":{},"signature":"zz"}`,
 		"large": strings.Repeat("a", attestation.MaxEndorsementSize+1),
 	} {
 		err := attestation.NewEndorsements().AddFile("the file", []byte(data))

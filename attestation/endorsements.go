@@ -3,6 +3,7 @@ package attestation
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 
@@ -36,11 +37,11 @@ func (e *Endorsements) Len() int { return e.intel.Len() + e.amd.Len() }
 // only appears in errors. Known forms (docs/spec/endorsements.md):
 //
 //   - certificates and revocation lists of Intel and AMD, PEM (several in one
-//     file) or DER
+//     file), DER, or DER in hexadecimal
 //   - collateral JSON of the dcap-qvl form
 //   - answers of Intel's provisioning service with a TCB info or QE identity
 //
-// A file of another form is an [*InputError].
+// A file of another form is an [*InputError]; see [IsEndorsement].
 func (e *Endorsements) AddFile(name string, data []byte) error {
 	if len(data) > MaxEndorsementSize {
 		return BadInput("endorsement %s: %d bytes, the limit is %d", name, len(data), MaxEndorsementSize)
@@ -55,35 +56,89 @@ func (e *Endorsements) AddFile(name string, data []byte) error {
 	return nil
 }
 
-func (e *Endorsements) addFile(data []byte) (bool, error) {
+// form is a form of endorsement files.
+type form int
+
+const (
+	formNone       form = iota
+	formService         // answer of Intel's service
+	formCollateral      // dcap-qvl
+	formPEM
+	formDER
+	formHex
+)
+
+// formOf guesses the form of a file from its beginning and its keys.
+func formOf(data []byte) form {
 	t := bytes.TrimSpace(data)
 	switch {
 	case bytes.HasPrefix(t, []byte("{")):
-		return e.addJSON(t)
-	case bytes.Contains(t, []byte("-----BEGIN ")):
-		return e.addPEM(t)
-	case len(data) > 0 && data[0] == 0x30:
-		return true, e.addDER(data)
+		return formOfJSON(t)
+	case bytes.Contains(t, []byte("-----BEGIN CERTIFICATE-----")), bytes.Contains(t, []byte("-----BEGIN X509 CRL-----")):
+		return formPEM
+	case len(data) > 1 && data[0] == 0x30 && data[1] >= 0x80: // a sequence of more than 127 bytes
+		return formDER
+	case isHex(t):
+		return formHex
 	}
-	return false, nil
+	return formNone
 }
 
-func (e *Endorsements) addJSON(data []byte) (bool, error) {
-	if known, err := e.intel.AddServiceAnswer(data); known || err != nil {
-		return known, err
+func formOfJSON(data []byte) form {
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(data, &keys) != nil {
+		return formNone
 	}
-	var probe struct {
-		TCBInfo json.RawMessage `json:"tcb_info"`
-		PCKCRL  json.RawMessage `json:"pck_crl"`
+	has := func(name string) bool { return keys[name] != nil }
+	switch {
+	case has("tcbInfo") || has("enclaveIdentity"):
+		return formService
+	case has("tcb_info") || has("qe_identity") || has("pck_crl") || has("root_ca_crl"):
+		return formCollateral
 	}
-	if err := json.Unmarshal(data, &probe); err != nil || (probe.TCBInfo == nil && probe.PCKCRL == nil) {
-		return false, err
+	return formNone
+}
+
+// isHex reports whether t is DER in hexadecimal, as caching services answer
+// revocation lists.
+func isHex(t []byte) bool {
+	if len(t) < 8 || len(t)%2 != 0 || !bytes.EqualFold(t[:3], []byte("308")) {
+		return false
 	}
-	c, err := intel.ParseCollateral(data)
-	if err != nil {
-		return true, err
+	for _, c := range t {
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			return false
+		}
 	}
-	return true, e.intel.AddCollateral(c)
+	return true
+}
+
+// IsEndorsement reports whether data looks like a file that
+// [Endorsements.AddFile] reads. It is a guess at the kind of a file, not a check.
+func IsEndorsement(data []byte) bool { return formOf(data) != formNone }
+
+func (e *Endorsements) addFile(data []byte) (bool, error) {
+	switch t := bytes.TrimSpace(data); formOf(data) {
+	case formService:
+		return e.intel.AddServiceAnswer(t)
+	case formCollateral:
+		c, err := intel.ParseCollateral(t)
+		if err != nil {
+			return true, err
+		}
+		return true, e.intel.AddCollateral(c)
+	case formPEM:
+		return e.addPEM(t)
+	case formDER:
+		return true, e.addDER(data)
+	case formHex:
+		der, err := hex.DecodeString(string(t))
+		if err != nil {
+			return true, err
+		}
+		return true, e.addDER(der)
+	}
+	return false, nil
 }
 
 func (e *Endorsements) addPEM(data []byte) (bool, error) {

@@ -58,6 +58,10 @@ func (f *Facts) PlatformID() [32]byte {
 	return PlatformID(KindTDX, f.Intel.Platform.PPID[:])
 }
 
+// MaxReportSize is the largest SEV-SNP report, in bytes, with the certificate
+// table that may follow it.
+const MaxReportSize = 64 << 10
+
 // DetectKind guesses the kind of evidence in a file from its first bytes, ""
 // when it is none that is known here.
 func DetectKind(data []byte) string {
@@ -124,6 +128,9 @@ func (v *Verifier) verifyIntel(kind string, data []byte, e *Endorsements, at tim
 // verifyAMD verifies a report, which the certificate table of the host may
 // follow ("extended report").
 func (v *Verifier) verifyAMD(data []byte, e *Endorsements, at time.Time) (*Facts, error) {
+	if len(data) > MaxReportSize {
+		return nil, BadInput("report: %d bytes with the certificate table, the limit is %d", len(data), MaxReportSize)
+	}
 	set := &e.amd
 	if len(data) > amd.ReportSize {
 		docs, err := amd.ParseCertTable(data[amd.ReportSize:])

@@ -546,6 +546,9 @@ func TestVerifyEvidenceInput(t *testing.T) {
 	w := newWorld(t)
 	v := w.verifier()
 	q := w.evidence().Data
+	s := newSNPWorld(t)
+	s.bundle()
+	report := s.evidence().Data
 	for _, c := range []struct {
 		name, kind string
 		data       []byte
@@ -562,6 +565,7 @@ func TestVerifyEvidenceInput(t *testing.T) {
 		{"no time", attestation.KindTDX, q, time.Time{}, fault.FamilyInput},
 		{"no endorsements", attestation.KindTDX, q, now, fault.FamilyUnknown},
 		{"too large", attestation.KindTDX, make([]byte, intel.MaxQuoteSize+1), now, fault.FamilyInput},
+		{"too large a report", attestation.KindSNP, slices.Concat(report, make([]byte, attestation.MaxReportSize)), now, fault.FamilyInput},
 	} {
 		if f, err := v.VerifyEvidence(c.kind, c.data, nil, c.at); f != nil || fault.FamilyOf(err) != c.family {
 			t.Errorf("%s: family %d, %v", c.name, fault.FamilyOf(err), err)

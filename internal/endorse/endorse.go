@@ -6,9 +6,6 @@ package endorse
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -114,56 +111,6 @@ func Set(files []File) (*attestation.Endorsements, error) {
 		}
 	}
 	return e, nil
-}
-
-// Load reads a file, or every regular file of a directory that is not hidden.
-func Load(path string) ([]File, error) {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, missing(err)
-	}
-	names := []string{filepath.Base(path)}
-	dir := filepath.Dir(path)
-	if fi.IsDir() {
-		dir, names = path, nil
-		es, err := os.ReadDir(path)
-		if err != nil {
-			return nil, missing(err)
-		}
-		for _, e := range es {
-			if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
-				names = append(names, e.Name())
-			}
-		}
-	}
-	if len(names) > MaxFiles {
-		return nil, attestation.BadInput("%s holds %d files, at most %d are read", path, len(names), MaxFiles)
-	}
-	var files []File
-	for _, n := range names {
-		p := filepath.Join(dir, n)
-		if fi, err := os.Stat(p); err != nil {
-			return nil, missing(err)
-		} else if fi.Size() > attestation.MaxEndorsementSize {
-			return nil, attestation.BadInput("%s has %d bytes, the limit is %d", p, fi.Size(), attestation.MaxEndorsementSize)
-		}
-		data, err := os.ReadFile(p)
-		if err != nil {
-			return nil, missing(err)
-		}
-		files = append(files, File{n, data})
-	}
-	if len(files) == 0 {
-		return nil, attestation.Unknown("%s holds no endorsements", path)
-	}
-	return files, nil
-}
-
-func missing(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
-		err = e
-	}
-	return attestation.BadInput("reading endorsements: %w", err)
 }
 
 // String keeps contents out of logs.

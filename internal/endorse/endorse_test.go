@@ -3,8 +3,6 @@ package endorse
 import (
 	"bytes"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -51,27 +49,6 @@ func TestRefused(t *testing.T) {
 	} {
 		if _, err := Encode(files); err == nil {
 			t.Errorf("%s: encoded", name)
-		}
-	}
-}
-
-func TestLoad(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := Load(dir); err == nil {
-		t.Error("an empty directory is a set")
-	}
-	if _, err := Load(filepath.Join(dir, "none")); err == nil {
-		t.Error("a missing path is a set")
-	}
-	for _, n := range []string{"x.pem", ".hidden"} {
-		if err := os.WriteFile(filepath.Join(dir, n), []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, p := range []string{dir, filepath.Join(dir, "x.pem")} {
-		fs, err := Load(p)
-		if err != nil || len(fs) != 1 || fs[0].Name != "x.pem" {
-			t.Errorf("Load(%s) = %v, %v", p, fs, err)
 		}
 	}
 }
