@@ -95,6 +95,27 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestSpecification reads the example of docs/spec/eventlog.md, which is the log
+// of the smallest boot.
+func TestSpecification(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "spec", "eventlog.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(doc)), "")
+	s := sim.EventLog{Banks: []eventlog.Alg{sha256Bank}}
+	s.AddData(7, eventlog.Separator, make([]byte, 4))
+	got, err := parse(t, s.Bytes()).PCRs(sha256Bank)
+	if err != nil || len(got) != 1 {
+		t.Fatal(got, err)
+	}
+	for what, b := range map[string][]byte{"log": s.Bytes(), "PCR 7": got[7]} {
+		if !strings.Contains(flat, hex.EncodeToString(b)) {
+			t.Errorf("%s %x is not in the specification", what, b)
+		}
+	}
+}
+
 func TestComponents(t *testing.T) {
 	s := good()
 	l := parse(t, s.Bytes())

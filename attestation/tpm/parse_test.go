@@ -165,6 +165,7 @@ func TestParsePublic(t *testing.T) {
 		{reject{"another size", "odd number of 3072 bits", set(16, 12, 0)}, rsa},
 		{reject{"even modulus", "not an odd number", func(b []byte) []byte { b[len(b)-1] &^= 1; return b }}, rsa},
 		{reject{"short modulus", "not an odd number of 2048 bits", func(b []byte) []byte { b[24] &= 0x7f; return b }}, rsa},
+		{reject{"modulus with a leading zero", "not an odd number of 2048 bits", func(b []byte) []byte { b[23]++; return slices.Insert(b, 24, 0) }}, rsa},
 		{reject{"truncated modulus", "truncated", cut(1)}, rsa},
 		{reject{"trailing byte", "wrong length", func(b []byte) []byte { return append(b, 0) }}, rsa},
 	} {

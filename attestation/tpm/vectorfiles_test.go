@@ -189,3 +189,24 @@ func TestFileVectors(t *testing.T) {
 		}
 	}
 }
+
+// TestSpecification: the example of the specification is the vector.
+func TestSpecification(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "spec", "tpm.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(doc)), "")
+	v := makeFileVectors(t)[0]
+	e, err := tpm.ParseEvidence(v.evidence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, b := range map[string][]byte{
+		"nonce": v.nonce, "public area": e.Public, "quote": e.Quotes[0].Attest, "signature": e.Quotes[0].Signature, "evidence": v.evidence[:34],
+	} {
+		if !strings.Contains(flat, hex.EncodeToString(b)) {
+			t.Errorf("%s %x is not in the specification", what, b)
+		}
+	}
+}
