@@ -74,3 +74,22 @@ func TestRIMVectors(t *testing.T) {
 		})
 	}
 }
+
+// manifestIDs returns the ids of VBIOS RIM documents by the name of the report.
+func manifestIDs(t testing.TB) map[string]string {
+	t.Helper()
+	var m struct {
+		NVIDIA []struct {
+			Report string
+			ID     string `json:"vbios_rim_id"`
+		}
+	}
+	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]string{}
+	for _, v := range m.NVIDIA {
+		ids[v.Report] = v.ID
+	}
+	return ids
+}
