@@ -62,10 +62,7 @@ func TestHCL(t *testing.T) {
 
 // TestHCLBinding changes what binds the key to the hardware.
 func TestHCLBinding(t *testing.T) {
-	other, err := vendor(t).NewTPM(sim.TPMConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := simTPM(t, sim.TPMConfig{})
 	for _, x := range []struct {
 		name string
 		edit func(*tpm.Evidence, *tpm.Hardware) *tpm.Hardware
@@ -103,10 +100,7 @@ func TestHCLBinding(t *testing.T) {
 		})
 	}
 	// The key signs in one way only: the paravisor reports no other.
-	pss, err := vendor(t).NewTPM(sim.TPMConfig{Scheme: tpm.RSAPSS})
-	if err != nil {
-		t.Fatal(err)
-	}
+	pss := simTPM(t, sim.TPMConfig{Scheme: tpm.RSAPSS})
 	rt, err := pss.RuntimeData([64]byte{})
 	if err != nil {
 		t.Fatal(err)

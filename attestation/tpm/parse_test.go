@@ -28,15 +28,6 @@ func insert(off int, v ...byte) func([]byte) []byte {
 
 func cut(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-n] } }
 
-func simTPM(t testing.TB, cfg sim.TPMConfig) *sim.TPM {
-	t.Helper()
-	x, err := vendor(t).NewTPM(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return x
-}
-
 func quote(t testing.TB, x *sim.TPM, q sim.TPMQuote) tpm.Quote {
 	t.Helper()
 	out, err := x.Quote(q)
@@ -260,6 +251,9 @@ func TestEvidence(t *testing.T) {
 	bad.Quotes = []tpm.Quote{{PCRs: tpm.PCRs{eventlog.SHA256: {24: nil}}}}
 	_, err = bad.Encode()
 	wantErr(t, err, fault.FamilyInput, tpm.StepEvidence, "PCR 24;")
+	bad.Quotes = []tpm.Quote{{PCRs: tpm.PCRs{eventlog.SHA256: {-1: nil}}}}
+	_, err = bad.Encode()
+	wantErr(t, err, fault.FamilyInput, tpm.StepEvidence, "PCR -1;")
 	bad.Quotes = []tpm.Quote{{Attest: make([]byte, tpm.MaxEvidence)}}
 	_, err = bad.Encode()
 	wantErr(t, err, fault.FamilyInput, tpm.StepEvidence, "at most")

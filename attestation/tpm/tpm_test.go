@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -45,22 +47,34 @@ func vendor(t testing.TB) *sim.TPMVendor {
 	return v
 }
 
-// rsaTPMs makes one TPM with an RSA key for all tests: such keys are slow.
-var rsaTPMs = sync.OnceValues(func() (*sim.TPM, error) {
-	v, err := vendors()
-	if err != nil {
-		return nil, err
-	}
-	return v.NewTPM(sim.TPMConfig{Scheme: tpm.RSASSA})
-})
+// rsaKeys makes one RSA key for all tests: such keys are slow.
+var rsaKeys = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-func rsaTPM(t testing.TB) *sim.TPM {
+// simTPM makes a TPM of the common vendor.
+func simTPM(t testing.TB, cfg sim.TPMConfig) *sim.TPM {
 	t.Helper()
-	x, err := rsaTPMs()
+	return newTPM(t, vendor(t), cfg)
+}
+
+func newTPM(t testing.TB, v *sim.TPMVendor, cfg sim.TPMConfig) *sim.TPM {
+	t.Helper()
+	if cfg.Scheme == tpm.RSASSA || cfg.Scheme == tpm.RSAPSS {
+		k, err := rsaKeys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Key = k
+	}
+	x, err := v.NewTPM(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return x
+}
+
+func rsaTPM(t testing.TB) *sim.TPM {
+	t.Helper()
+	return simTPM(t, sim.TPMConfig{Scheme: tpm.RSASSA})
 }
 
 // setup is one verification. Tests change one thing in it.
@@ -80,10 +94,7 @@ func (s setup) run(t testing.TB) (*tpm.Facts, *tpm.Evidence, error) {
 	if s.vendor == nil {
 		s.vendor = vendor(t)
 	}
-	x, err := s.vendor.NewTPM(s.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	x := newTPM(t, s.vendor, s.cfg)
 	if s.quote.ExtraData == nil {
 		s.quote.ExtraData = nonce
 	}
@@ -236,11 +247,7 @@ func TestArguments(t *testing.T) {
 	wantErr(t, err, fault.FamilyInput, tpm.StepEvidence, "0 quotes")
 
 	// Certificates may all come with the evidence; a nil set is an empty one.
-	x, err := vendor(t).NewTPM(sim.TPMConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := x.Evidence(nonce)
+	e, err := simTPM(t, sim.TPMConfig{}).Evidence(nonce)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,10 +364,7 @@ func TestPSS(t *testing.T) {
 }
 
 func TestSeveralQuotes(t *testing.T) {
-	x, err := vendor(t).NewTPM(sim.TPMConfig{Banks: []eventlog.Alg{eventlog.SHA256, eventlog.SHA384}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	x := simTPM(t, sim.TPMConfig{Banks: []eventlog.Alg{eventlog.SHA256, eventlog.SHA384}})
 	o := tpm.Options{Roots: [][32]byte{vendor(t).RootFingerprint()}}
 	e, err := x.Evidence(nonce)
 	if err != nil {
@@ -408,6 +412,27 @@ func TestSeveralQuotes(t *testing.T) {
 	// An empty map for another quote's bank must not hide its values.
 	err = second(sim.TPMQuote{EditSigned: func(q *tpm.Quote) { q.PCRs[eventlog.SHA256] = map[int][]byte{} }}, nil, nil)
 	wantErr(t, err, fault.FamilyInput, tpm.StepEvidence, "no values of PCR bank")
+}
+
+// TestConcurrent shares everything that may be shared.
+func TestConcurrent(t *testing.T) {
+	_, e, err := setup{}.run(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := tpm.Options{Roots: [][32]byte{vendor(t).RootFingerprint()}}
+	s := endorsements(t, vendor(t).CA.Raw, vendor(t).Root.Raw)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 4 {
+				if _, err := tpm.Verify(e, nil, s, o, now); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestFactsAreCopies: changing the evidence afterwards changes no facts.
