@@ -144,6 +144,9 @@ func TestParseHCLRejects(t *testing.T) {
 		{"data size", "contradict", put(1216, 7)},
 		{"runtime size", "contradict", put(1232, 7)},
 		{"huge runtime size", "contradict", put(1232, 1<<32-1)},
+		{"sizes that agree after an overflow", "contradict", func(b []byte) []byte {
+			return put(8, 1235)(put(1216, 19)(put(1232, 1<<32-1)(b)))
+		}},
 		{"request type", "request type 3", put(12, 3)},
 		{"status", "with status 1", put(16, 1)},
 		{"reserved", "reserved fields", func(b []byte) []byte { b[31] = 1; return b }},
