@@ -15,6 +15,7 @@ func app() *command.App {
 			demoCommand, chatCommand, modelsCommand, proxyCommand, nodesCommand,
 			verifyNodeCommand, verifyEvidenceCommand, verifyReceiptCommand,
 			receiptExportCommand, inspectCommand, policyInitCommand,
+			endorsementsFetchCommand, endorsementsShowCommand,
 		},
 		Footer: "Try it without any hardware: cocoon demo",
 	}

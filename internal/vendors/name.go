@@ -39,7 +39,7 @@ func fileName(address string, body []byte) string {
 	if len(s) > maxName {
 		s = s[:maxName/2] + s[len(s)-maxName/2:]
 	}
-	return s + suffix(body)
+	return strings.TrimSuffix(s, suffix(body)) + suffix(body)
 }
 
 func suffix(body []byte) string {
