@@ -8,13 +8,14 @@ import (
 
 // Amounts in nano that concern Platform.
 const (
-	ValueRenew      uint64 = 60_000_000  // what a renewal must carry
-	PlatformReserve uint64 = 100_000_000 // stays in a Platform for its storage; claims and renewals fill it up
-	SlotFee         uint64 = 5_000_000   // what one claim adds to a reserve that is not full, at most
+	ValueRenew      uint64 = 60_000_000 // what a renewal must carry
+	PlatformReserve uint64 = 50_000_000 // stays in a Platform for its storage; renewals and claims fill it up
+	RenewFee        uint64 = 20_000_000 // what a renewal adds to a reserve that is not full, at most
+	SlotFee         uint64 = 2_000_000  // the same for a claim
 )
 
 // MaxSlots is how many nodes a platform can hold, whatever the parameters say.
-const MaxSlots = 32
+const MaxSlots = 16
 
 // Operations of Platform.
 const (
@@ -90,23 +91,14 @@ func ParsePlatform(data *cell.Cell) (*PlatformState, error) {
 	r := read(data, "platform state")
 	s := &PlatformState{Key: PlatformKey{Root: r.addr(), ID: r.b32()}, Holders: map[attestation.Address]Slot{}}
 	if r.err == nil && r.s.BitsLeft() == 0 {
-		r.end()
-		return s.orError(r.err)
+		return parsed(r, s)
 	}
 	s.Node = CodeID{Hash: r.b32(), Depth: r.u16()}
 	s.Slots, s.Revoked = r.u8(), r.bool()
 	r.dict(256, func(k, v *reader) {
 		s.Holders[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = Slot{Epoch: v.u32(), Expires: v.u32()}
 	})
-	r.end()
-	return s.orError(r.err)
-}
-
-func (s *PlatformState) orError(err error) (*PlatformState, error) {
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return parsed(r, s)
 }
 
 // SlotFor reports why a node would get no slot at a time: nil if it would.
