@@ -10,7 +10,7 @@ import (
 // (docs/spec/nvidia.md).
 type Step string
 
-// The steps of [Verify].
+// The steps.
 const (
 	StepReport     Step = "report"     // the report has the right shape
 	StepChain      Step = "chain"      // the device's certificates are signed up to the root
@@ -25,6 +25,12 @@ const (
 	StepTopology   Step = "topology"   // GPUs and switches list each other
 	StepToken      Step = "token"      // tokens of the remote service
 )
+
+// Steps lists the steps of [Verify] in order. [CheckTopology] and [VerifyNRAS]
+// have one each of their own.
+func Steps() []Step {
+	return []Step{StepReport, StepChain, StepRoot, StepValidity, StepRevocation, StepSignature, StepBinding, StepNonce, StepRIM, StepGolden}
+}
 
 // StepError is wrapped by every error of a verification and says where it
 // ended.
