@@ -16,8 +16,8 @@ func seeds(f *testing.F, cells ...*cellT) {
 	}
 }
 
-// parsed returns the cell in data; nil if there is none.
-func parsed(data []byte) *cellT {
+// cellIn returns the cell in data; nil if there is none.
+func cellIn(data []byte) *cellT {
 	c, err := cell.FromBOC(data)
 	if err != nil {
 		return nil
@@ -37,7 +37,7 @@ func FuzzParseNode(f *testing.F) {
 	l.reportReceipts(l.anybody, 1)
 	seeds(f, l.Data(l.node))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := ParseNode(parsed(data))
+		s, err := ParseNode(cellIn(data))
 		if (s == nil) == (err == nil) {
 			t.Fatalf("state %v with error %v", s, err)
 		}
@@ -52,7 +52,7 @@ func FuzzParseRoot(f *testing.F) {
 	x.govern(RevokePlatform{[32]byte{2}})
 	seeds(f, x.Data(x.root))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := ParseRoot(parsed(data))
+		s, err := ParseRoot(cellIn(data))
 		if (s == nil) == (err == nil) {
 			t.Fatalf("state %v with error %v", s, err)
 		}
@@ -94,7 +94,7 @@ func FuzzParseMessages(f *testing.F) {
 		seeds(f, c)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := parsed(data)
+		c := cellIn(data)
 		if m, err := ParseCheckRegistration(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
 			t.Error("a question changes when it is read and written")
 		}

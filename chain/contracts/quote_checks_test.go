@@ -65,6 +65,10 @@ var quoteChecks = []struct {
 	{"component 1 is another one", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[m.sgx+1], 14) }},
 	{"component 9 is another one", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[m.sgx+2], 2*18+14) }},
 	{"component 14 is another one", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[m.sgx+3], 18+14) }},
+	{"component 3 is another one, and long", CodeQuoteCertificate, func(m *minted) {
+		m.setSVN(svnContents(3, []byte{0, 0x85}))
+		flip(m.tbs[m.sgx+1], 2*18+14)
+	}},
 	{"component with a needless zero", CodeQuoteCertificate, func(m *minted) { m.setSVN(svnContents(3, []byte{0, 5})) }},
 	{"negative component", CodeQuoteCertificate, func(m *minted) { m.setSVN(svnContents(3, []byte{0x85})) }},
 	{"PCESVN with a needless zero", CodeQuoteCertificate, func(m *minted) { m.setSVN(svnContents(17, []byte{0, 13})) }},
