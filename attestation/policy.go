@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -101,7 +101,8 @@ type policyFile struct {
 
 // ParsePolicy reads a policy in TOML (docs/spec/policy.md). It is strict:
 // unknown keys, an empty text, a missing section that accepting needs, and
-// settings that contradict each other are [*InputError]s.
+// settings that contradict each other are [*InputError]s; [PolicyProblems] lists
+// them with their lines.
 func ParsePolicy(data []byte) (*Policy, error) {
 	if len(data) > MaxPolicySize {
 		return nil, BadInput("policy: %d bytes, the limit is %d", len(data), MaxPolicySize)
@@ -112,52 +113,35 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	p := &Policy{text: string(data)}
 	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
 	if err := d.Decode(&p.f); err != nil {
-		return nil, policyError(err)
+		return nil, badTOML(err)
 	}
 	if err := p.build(); err != nil {
-		return nil, BadInput("policy: %w", err)
+		return nil, located(err, data)
 	}
 	return p, nil
-}
-
-func policyError(err error) error {
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) {
-		var keys []string
-		for _, e := range strict.Errors {
-			keys = append(keys, strings.Join(e.Key(), "."))
-		}
-		return BadInput("policy: unknown key %s", strings.Join(keys, ", "))
-	}
-	var at *toml.DecodeError
-	if errors.As(err, &at) {
-		line, _ := at.Position()
-		return BadInput("policy: line %d: %v", line, err)
-	}
-	return BadInput("policy: %v", err)
 }
 
 // build turns the text fields into values and refuses contradictions.
 func (p *Policy) build() error {
 	f := &p.f
 	if f.Version != policyVersion {
-		return fmt.Errorf("version %q, want %q", f.Version, policyVersion)
+		return problem("version", "version %q, want %q", f.Version, policyVersion)
 	}
 	var errs []error
 	add := func(err error) { errs = append(errs, err) }
 	if len(f.Accept) == 0 {
-		add(errors.New("accept: names no kind of evidence, so nothing can be accepted"))
+		add(problem("accept", "names no kind of evidence, so nothing can be accepted"))
 	}
 	for _, k := range f.Accept {
 		if !slices.Contains([]string{KindTDX, KindSNP, KindSGX}, k) {
-			add(fmt.Errorf("accept: unknown kind %q", k))
+			add(problem("accept", "unknown kind %q", k))
 		}
 	}
 	for _, r := range f.SimulatedRoots {
 		h, ok := strings.CutPrefix(r, "sha256:")
 		fp, err := digests("simulated_roots", []string{h}, 32)
 		if !ok || err != nil {
-			add(fmt.Errorf(`simulated_roots: %q is not "sha256:" and 64 hexadecimal digits`, r))
+			add(problem("simulated_roots", `%q is not "sha256:" and 64 hexadecimal digits`, r))
 			continue
 		}
 		p.roots = append(p.roots, [32]byte(fp[0]))
@@ -176,7 +160,7 @@ func (p *Policy) build() error {
 	p.mrsigner, err = digests("sgx.mrsigner", f.SGX.MRSIGNER, 32)
 	add(err)
 	if slices.Contains(f.Accept, KindSGX) && len(p.mrenclave) == 0 && len(p.mrsigner) == 0 {
-		add(errors.New("accept: kind sgx needs sgx.mrenclave or sgx.mrsigner"))
+		add(problem("accept", "kind sgx needs sgx.mrenclave or sgx.mrsigner"))
 	}
 	return errors.Join(errs...)
 }
@@ -189,12 +173,12 @@ func (p *Policy) buildTimes() error {
 	}{{"evidence.max_age", p.f.Evidence.MaxAge, &p.maxAge}, {"endorsements.max_age", p.f.Endorsements.MaxAge, &p.endorseAge}} {
 		v, err := time.ParseDuration(d.text)
 		if err != nil || v <= 0 {
-			errs = append(errs, fmt.Errorf(`%s: %q is not a duration such as "168h"`, d.name, d.text))
+			errs = append(errs, problem(d.name, `%q is not a duration such as "168h"`, d.text))
 		}
 		*d.to = v
 	}
 	if p.f.Endorsements.MinEvaluation < 0 {
-		errs = append(errs, errors.New("endorsements.min_tcb_evaluation: negative"))
+		errs = append(errs, problem("endorsements.min_tcb_evaluation", "negative"))
 	}
 	return errors.Join(errs...)
 }
@@ -202,24 +186,32 @@ func (p *Policy) buildTimes() error {
 // neverAccepted are ratings that no policy can accept.
 var neverAccepted = []intel.Status{intel.Revoked, intel.NotSupported}
 
+// advisory is how Intel names its security advisories.
+var advisory = regexp.MustCompile(`(?i)^[a-z]+-sa-[0-9]{5}$`)
+
 func (p *Policy) buildTCB() error {
 	var errs []error
 	known := []intel.Status{intel.UpToDate, intel.SWHardeningNeeded, intel.ConfigurationNeeded, intel.ConfigurationAndSWHardeningNeeded,
 		intel.OutOfDate, intel.OutOfDateConfigurationNeeded, intel.TDRelaunchAdvised, intel.TDRelaunchAdvisedConfigurationNeeded}
 	if len(p.f.TCB.Status) == 0 && slices.ContainsFunc(p.f.Accept, func(k string) bool { return k != KindSNP }) {
-		errs = append(errs, errors.New("tcb.status: names no status, so nothing can be accepted"))
+		errs = append(errs, problem("tcb.status", "names no status, so nothing can be accepted"))
 	}
 	for _, s := range p.f.TCB.Status {
 		if slices.Contains(neverAccepted, intel.Status(s)) {
-			errs = append(errs, fmt.Errorf("tcb.status: %q can't be accepted", s))
+			errs = append(errs, problem("tcb.status", "%q can't be accepted", s))
 		} else if !slices.Contains(known, intel.Status(s)) {
-			errs = append(errs, fmt.Errorf("tcb.status: unknown status %q", s))
+			errs = append(errs, problem("tcb.status", "unknown status %q", s))
+		}
+	}
+	for _, a := range p.f.TCB.DeniedAdvisories {
+		if !advisory.MatchString(a) {
+			errs = append(errs, problem("tcb.denied_advisories", "%q is not an advisory such as INTEL-SA-00837", a))
 		}
 	}
 	if d := p.f.TCB.MinDate; d != "" {
 		t, err := time.Parse(time.DateOnly, d)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("tcb.min_date: %q is not a date such as 2024-03-13", d))
+			errs = append(errs, problem("tcb.min_date", "%q is not a date such as 2024-03-13", d))
 		}
 		p.minTCBDate = t
 	}
@@ -252,16 +244,16 @@ func (p *Policy) buildTDX() error {
 		}
 	}
 	if p.attrRequired&^p.attrAllowed != 0 {
-		errs = append(errs, errors.New("tdx: attributes_required has bits that attributes_allowed has not"))
+		errs = append(errs, problem("tdx.attributes_required", "attributes_required has bits that attributes_allowed has not"))
 	}
 	if p.xfamRequired&^p.xfamAllowed != 0 {
-		errs = append(errs, errors.New("tdx: xfam_required has bits that xfam_allowed has not"))
+		errs = append(errs, problem("tdx.xfam_required", "xfam_required has bits that xfam_allowed has not"))
 	}
 	if p.attrAllowed&0xff != 0 && !t.UnsafeDebug {
-		errs = append(errs, errors.New("tdx: attributes_allowed has debug bits, and unsafe_debug is not set"))
+		errs = append(errs, problem("tdx.attributes_allowed", "attributes_allowed has debug bits, and unsafe_debug is not set"))
 	}
 	if p.attrRequired&septVEDisable != 0 && t.UnsafeSeptVEDisable {
-		errs = append(errs, errors.New("tdx: attributes_required has SEPT_VE_DISABLE, and unsafe_sept_ve_enabled is set"))
+		errs = append(errs, problem("tdx.attributes_required", "attributes_required has SEPT_VE_DISABLE, and unsafe_sept_ve_enabled is set"))
 	}
 	return errors.Join(errs...)
 }
@@ -274,7 +266,7 @@ func digests(name string, texts []string, n int) ([][]byte, error) {
 	for _, s := range texts {
 		b, err := hex.DecodeString(s)
 		if err != nil || len(b) != n {
-			return nil, fmt.Errorf("%s: %q is not %d hexadecimal digits", name, s, 2*n)
+			return nil, problem(name, "%q is not %d hexadecimal digits", s, 2*n)
 		}
 		out = append(out, b)
 	}
@@ -288,7 +280,7 @@ const fromRegistry = "from registry"
 func source(name string, v any, unsafeAny bool) (Source, error) {
 	if unsafeAny {
 		if v != nil {
-			return Source{}, fmt.Errorf("%s: a list, and the unsafe_any_ option that ignores it", name)
+			return Source{}, problem(name, "a list, and the unsafe_any_ option that ignores it")
 		}
 		return Source{Any: true}, nil
 	}
@@ -302,7 +294,7 @@ func source(name string, v any, unsafeAny bool) (Source, error) {
 		if rest != "" {
 			addr, err := ParseAddress(strings.TrimSpace(rest))
 			if err != nil {
-				return Source{}, fmt.Errorf("%s: %w", name, err)
+				return Source{}, problem(name, "%v", err)
 			}
 			s.Address = addr
 		}
@@ -318,11 +310,11 @@ func source(name string, v any, unsafeAny bool) (Source, error) {
 			s.Digests = append(s.Digests, [32]byte(d[0]))
 		}
 		if len(s.Digests) == 0 {
-			return Source{}, fmt.Errorf("%s: an empty list accepts nothing", name)
+			return Source{}, problem(name, "an empty list accepts nothing")
 		}
 		return s, nil
 	}
-	return Source{}, fmt.Errorf("%s: want a list of 64-digit hexadecimal digests, or %q", name, fromRegistry)
+	return Source{}, problem(name, "want a list of 64-digit hexadecimal digests, or %q", fromRegistry)
 }
 
 // Text returns the policy as it was read.

@@ -2,7 +2,6 @@ package attestation
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -49,7 +48,7 @@ func (p *Policy) buildSNP() error {
 	known := func(name string, list []string, of []string) {
 		for _, x := range list {
 			if !slices.Contains(of, x) {
-				add(fmt.Errorf("snp.%s: unknown name %q; known are %s", name, x, strings.Join(of, ", ")))
+				add(problem("snp."+name, "unknown name %q; known are %s", x, strings.Join(of, ", ")))
 			}
 		}
 	}
@@ -73,21 +72,21 @@ func (p *Policy) buildSNP() error {
 	for _, name := range slices.Sorted(maps.Keys(s.MinTCB)) {
 		product, ok := snpProducts[name]
 		if !ok {
-			add(fmt.Errorf("snp.min_tcb: unknown product %q; known are genoa, milan, turin", name))
+			add(problem("snp.min_tcb", "unknown product %q; known are genoa, milan, turin", name))
 			continue
 		}
 		t, err := s.MinTCB[name].value(product)
 		if err != nil {
-			add(fmt.Errorf("snp.min_tcb.%s: %w", name, err))
+			add(problem("snp.min_tcb."+name, "%v", err))
 		}
 		p.snp.floors[product] = t
 	}
 	if slices.Contains(p.f.Accept, KindSNP) {
 		if len(s.SigningKeys) == 0 {
-			add(errors.New("snp.signing_keys: names no key, so nothing can be accepted"))
+			add(problem("snp.signing_keys", "names no key, so nothing can be accepted"))
 		}
 		if len(s.MinTCB) == 0 {
-			add(errors.New("snp.min_tcb: names no product, so nothing can be accepted"))
+			add(problem("snp.min_tcb", "names no product, so nothing can be accepted"))
 		}
 	}
 	return errors.Join(errs...)
