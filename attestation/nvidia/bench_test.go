@@ -120,3 +120,68 @@ func BenchmarkGPUStrictHot(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkEightGPUs verifies eight simulated GPUs of one machine with the RIM
+// documents of their driver and VBIOS, from bytes: cold with a verifier that
+// knows nothing, hot with one that knows them, strict with OCSP responses for
+// all certificates too.
+func BenchmarkEightGPUs(b *testing.B) {
+	var devices [][]byte
+	var rims, all [][]byte
+	for i := range 8 {
+		d := newDevice(b, vendor(), sim.NVIDIADeviceConfig{})
+		report, err := d.Report(vendor(), sim.NVIDIAReport{Nonce: nonce})
+		if err != nil {
+			b.Fatal(err)
+		}
+		data, err := evidence(b, d, report).Encode()
+		if err != nil {
+			b.Fatal(err)
+		}
+		devices = append(devices, data)
+		docs := documents(b, d)
+		if i == 0 {
+			rims, all = docs[:2], docs[:2]
+		}
+		all = append(all, docs[2:]...)
+	}
+	verify := func(b *testing.B, v *nvidia.Verifier, e *nvidia.Endorsements) {
+		var facts []*nvidia.Facts
+		for _, data := range devices {
+			ev, err := nvidia.ParseEvidence(data)
+			if err != nil {
+				b.Fatal(err)
+			}
+			f, err := v.Verify(ev, nvidia.WantNonce(nonce), e, at)
+			if err != nil || !f.Golden.Match() {
+				b.Fatal(err)
+			}
+			facts = append(facts, f)
+		}
+		if _, err := nvidia.CheckTopology(facts); err != nil {
+			b.Fatal(err)
+		}
+	}
+	loose := nvidia.Options{SimulatedRoots: vendor().Roots(), WithoutRevocationUnsafe: true}
+	strict := nvidia.Options{SimulatedRoots: vendor().Roots()}
+	for _, x := range []struct {
+		name string
+		o    nvidia.Options
+		docs [][]byte
+	}{{"", loose, rims}, {"Strict", strict, all}} {
+		b.Run(x.name+"Cold", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				verify(b, nvidia.NewVerifier(x.o, 0), parsed(b, x.docs...))
+			}
+		})
+		b.Run(x.name+"Hot", func(b *testing.B) {
+			v, e := nvidia.NewVerifier(x.o, 0), parsed(b, x.docs...)
+			verify(b, v, e)
+			b.ReportAllocs()
+			for b.Loop() {
+				verify(b, v, e)
+			}
+		})
+	}
+}

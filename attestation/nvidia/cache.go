@@ -55,6 +55,9 @@ func (c *cache[V]) put(key [32]byte, v V) {
 }
 
 func (c *cache[V]) len() int {
+	if c == nil {
+		return 0
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.values)

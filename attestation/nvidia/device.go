@@ -150,6 +150,9 @@ func (d *device) readNames(leaf *x509.Certificate) error {
 	if ca := d.above[1].Subject.CommonName; !strings.HasPrefix(ca, "NVIDIA "+d.chip+" Provisioner ICA ") {
 		return falseAt(StepChain, "a device %s is provisioned by %q", d.chip, ca)
 	}
+	if ca := d.above[2].Subject.CommonName; !strings.HasPrefix(ca, "NVIDIA ") || !strings.HasSuffix(ca, " Identity") {
+		return falseAt(StepChain, "%q is not the identity authority of a generation", ca)
+	}
 	return nil
 }
 

@@ -116,6 +116,9 @@ func IsCertificate(c *x509.Certificate) bool {
 
 // AddRIM adds a RIM document.
 func (e *Endorsements) AddRIM(doc []byte) error {
+	if e.seen[sha256.Sum256(doc)] {
+		return nil
+	}
 	d, err := ParseRIM(doc)
 	if err != nil {
 		return err
@@ -129,6 +132,9 @@ func (e *Endorsements) AddRIM(doc []byte) error {
 
 // AddOCSP adds an OCSP response in DER form.
 func (e *Endorsements) AddOCSP(der []byte) error {
+	if e.seen[sha256.Sum256(der)] {
+		return nil // parsing it costs a signature
+	}
 	r, err := parseOCSP(der)
 	if err != nil {
 		return inputAt(StepRevocation, "%w", err)

@@ -90,6 +90,9 @@ func TestRevocationAfterwards(t *testing.T) {
 }
 
 func TestVerifierIsBounded(t *testing.T) {
+	if n := new(nvidia.Verifier).Len(); n != 0 {
+		t.Errorf("a verifier that keeps nothing keeps %d", n)
+	}
 	o := nvidia.Options{SimulatedRoots: vendor().Roots(), WithoutRevocationUnsafe: true, WithoutRIMUnsafe: true}
 	v := nvidia.NewVerifier(o, 2)
 	var devices []*nvidia.Evidence

@@ -71,7 +71,7 @@ func Verify(ev *Evidence, n Nonce, e *Endorsements, o Options, at time.Time) (*F
 	return v.Verify(ev, n, e, at)
 }
 
-// Limits of a [Verifier] by default. A device takes about 6 kB.
+// Limits of a [Verifier] by default. A device takes about 5 kB.
 const (
 	DefaultMaxDevices = 16384
 	maxAuthorities    = 256

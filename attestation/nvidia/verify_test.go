@@ -116,7 +116,8 @@ func TestChain(t *testing.T) {
 		{"provisioner of another vendor", fault.FamilyFalse, "is not signed by", swap(2, other.Chain[2])},
 		{"identity of another vendor", fault.FamilyFalse, "is not signed by", swap(3, other.Chain[3])},
 		{"root of another vendor", fault.FamilyFalse, "is not signed by", swap(4, other.Chain[4])},
-		{"order", fault.FamilyFalse, "is issued by \"NVIDIA GH100 Identity\", not by \"NVIDIA Device Identity CA\"", func(e *nvidia.Evidence) { e.Chain[3], e.Chain[4] = e.Chain[4], e.Chain[3] }},
+		{"order", fault.FamilyFalse, "\"NVIDIA Device Identity CA\" is not the identity authority", func(e *nvidia.Evidence) { e.Chain[3], e.Chain[4] = e.Chain[4], e.Chain[3] }},
+		{"identity of another generation", fault.FamilyFalse, "is issued by \"NVIDIA GH100 Identity\", not by \"NVIDIA GB100 Identity\"", swap(3, newDevice(t, vendor(), sim.NVIDIADeviceConfig{Chip: "GB100"}).Chain[3])},
 		{"not a device", fault.FamilyFalse, "are not the attestation key and the identity of one device", func(e *nvidia.Evidence) {
 			e.Chain = append([][]byte{e.Chain[0]}, e.Chain[0], e.Chain[2], e.Chain[3], e.Chain[4])
 		}},
@@ -151,6 +152,8 @@ func TestCertificates(t *testing.T) {
 		{"device may not certify", "device", "is not signed by", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }},
 		{"device with critical extension", "device", "unknown critical extensions", func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, unknownCritical) }},
 		{"provisioner of another chip", "provisioner", `a device GH100 is provisioned by "NVIDIA GB100 Provisioner ICA 1"`, func(c *x509.Certificate) { c.Subject.CommonName = "NVIDIA GB100 Provisioner ICA 1" }},
+		{"identity of another name", "identity", `"NVIDIA GH100 Provisioner" is not the identity authority`, func(c *x509.Certificate) { c.Subject.CommonName = "NVIDIA GH100 Provisioner" }},
+		{"identity of another vendor", "identity", `"GH100 Identity" is not the identity authority`, func(c *x509.Certificate) { c.Subject.CommonName = "GH100 Identity" }},
 		{"identity with path length 0", "identity", "has 2 authorities below it, at most 0", func(c *x509.Certificate) { c.MaxPathLenZero = true }},
 		{"root with path length 1", "root", "has 3 authorities below it, at most 1", func(c *x509.Certificate) { c.MaxPathLen = 1 }},
 		{"root with critical extension", "root", "unknown critical extensions", func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, unknownCritical) }},
