@@ -31,6 +31,8 @@ type TPMVendorConfig struct {
 	// are; none by default.
 	CRL string
 
+	CAKey crypto.Signer // of the authority below the root; default: a new one
+
 	// EditRoot and EditCA change the certificate templates before they are
 	// signed.
 	EditRoot, EditCA func(*x509.Certificate)
@@ -40,7 +42,7 @@ type TPMVendorConfig struct {
 // one authority below it.
 type TPMVendor struct {
 	Root, CA      *x509.Certificate
-	rootKey, ca   *ecdsa.PrivateKey
+	rootKey, ca   crypto.Signer
 	from, to      time.Time
 	crl           string
 	serial        int64
@@ -49,7 +51,7 @@ type TPMVendor struct {
 
 // NewTPMVendor makes an authority.
 func NewTPMVendor(cfg TPMVendorConfig) (*TPMVendor, error) {
-	v := &TPMVendor{from: cfg.NotBefore, to: cfg.NotAfter, crl: cfg.CRL, organizations: []string{TPMOrganization}}
+	v := &TPMVendor{ca: cfg.CAKey, from: cfg.NotBefore, to: cfg.NotAfter, crl: cfg.CRL, organizations: []string{TPMOrganization}}
 	if v.from.IsZero() {
 		v.from = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
@@ -57,17 +59,20 @@ func NewTPMVendor(cfg TPMVendorConfig) (*TPMVendor, error) {
 		v.to = time.Date(2045, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
 	var err error
-	for _, k := range []**ecdsa.PrivateKey{&v.rootKey, &v.ca} {
+	for _, k := range []*crypto.Signer{&v.rootKey, &v.ca} {
+		if *k != nil {
+			continue
+		}
 		if *k, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 			return nil, err
 		}
 	}
 	root := v.authority("Simulated TPM Root", cfg.EditRoot)
 	root.CRLDistributionPoints = nil
-	if v.Root, err = sign(root, root, &v.rootKey.PublicKey, v.rootKey); err != nil {
+	if v.Root, err = sign(root, root, v.rootKey.Public(), v.rootKey); err != nil {
 		return nil, err
 	}
-	v.CA, err = sign(v.authority("Simulated TPM CA", cfg.EditCA), v.Root, &v.ca.PublicKey, v.rootKey)
+	v.CA, err = sign(v.authority("Simulated TPM CA", cfg.EditCA), v.Root, v.ca.Public(), v.rootKey)
 	return v, err
 }
 

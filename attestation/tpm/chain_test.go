@@ -1,6 +1,9 @@
 package tpm_test
 
 import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -68,6 +71,10 @@ func TestCertificate(t *testing.T) {
 func TestChain(t *testing.T) {
 	other := newVendor(t, sim.TPMVendorConfig{})
 	good := vendor(t)
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range []struct {
 		name string
 		s    setup
@@ -82,6 +89,7 @@ func TestChain(t *testing.T) {
 		{"authority that is none", setup{vendor: newVendor(t, sim.TPMVendorConfig{EditCA: func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageDigitalSignature }})}, fault.FamilyFalse, tpm.StepChain, "is not signed by"},
 		{"authority that may not sign", setup{vendor: newVendor(t, sim.TPMVendorConfig{EditCA: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }})}, fault.FamilyFalse, tpm.StepChain, "is not signed by"},
 		{"authority with a critical extension", setup{vendor: newVendor(t, sim.TPMVendorConfig{EditCA: func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, critical(1, 2, 3)) }})}, fault.FamilyFalse, tpm.StepChain, "unhandled critical extension"},
+		{"authority with a weak key", setup{vendor: newVendor(t, sim.TPMVendorConfig{CAKey: weak})}, fault.FamilyFalse, tpm.StepChain, "RSA key has 1024 bits"},
 		{"names not allowed", setup{
 			vendor: newVendor(t, sim.TPMVendorConfig{EditCA: func(c *x509.Certificate) {
 				c.PermittedDNSDomainsCritical, c.PermittedDNSDomains = true, []string{"example.com"}
@@ -266,7 +274,7 @@ func TestEndorsements(t *testing.T) {
 		t.Errorf("%d parts, want 2", e.Len())
 	}
 	for name, doc := range map[string][]byte{
-		"too long": make([]byte, tpm.MaxDocument+1), "empty": nil, "garbage": []byte("garbage"), "no end": []byte("-----BEGIN CERTIFICATE-----\nAAAA\n"),
+		"too long": append(append([]byte(nil), p...), bytes.Repeat([]byte{'\n'}, tpm.MaxDocument)...), "empty": nil, "garbage": []byte("garbage"), "no end": []byte("-----BEGIN CERTIFICATE-----\nAAAA\n"),
 		"text after PEM": append(append([]byte(nil), p...), "text"...), "PEM of something else": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}}),
 	} {
 		if err := (&tpm.Endorsements{}).Add(doc); fault.FamilyOf(err) != fault.FamilyInput || err == nil {

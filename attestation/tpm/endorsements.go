@@ -39,10 +39,10 @@ func (e *Endorsements) Add(doc []byte) error {
 	if !bytes.Contains(doc, []byte("-----BEGIN ")) {
 		return e.addDER(doc)
 	}
-	for n := 0; ; n++ {
+	for {
 		p, rest := pem.Decode(doc)
 		if p == nil {
-			if n == 0 || len(bytes.TrimSpace(doc)) != 0 {
+			if len(bytes.TrimSpace(doc)) != 0 {
 				return fault.BadInput("tpm endorsements: not PEM")
 			}
 			return nil
