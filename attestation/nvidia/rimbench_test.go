@@ -9,17 +9,6 @@ import (
 
 const benchRIM = "nvidia/rims/1010_0200_882_96005E0001_PROD.swidtag"
 
-// BenchmarkRIMCold is one real RIM document with its whole chain.
-func BenchmarkRIMCold(b *testing.B) {
-	doc := readVector(b, benchRIM)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := nvidia.VerifyRIM(doc, nil, noOCSP, signedAt); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // BenchmarkRIMParse reads and canonicalizes a real RIM document; no signature
 // is checked.
 func BenchmarkRIMParse(b *testing.B) {

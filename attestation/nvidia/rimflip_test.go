@@ -59,10 +59,19 @@ func TestFlipRIM(t *testing.T) {
 	}
 }
 
-// BenchmarkRIM is one more real RIM document, from bytes: parsing, canonical
-// form, digest, XML signature, and the signer's certificate. The authorities
-// above it are known, as after the first document of a product.
-func BenchmarkRIM(b *testing.B) {
+// BenchmarkRIM is the signature of a real RIM document, from bytes: parsing,
+// canonical form, digest, XML signature. The signer's chain is known.
+func BenchmarkRIM(b *testing.B) { benchmarkRIM(b, 0) }
+
+// BenchmarkRIMSigner adds the certificate of a new signer; the authorities above
+// it are known, as after the first document of a product.
+func BenchmarkRIMSigner(b *testing.B) { benchmarkRIM(b, 1) }
+
+// BenchmarkRIMCold adds the whole chain.
+func BenchmarkRIMCold(b *testing.B) { benchmarkRIM(b, rimChainLength-1) }
+
+// benchmarkRIM verifies a document whose chain is known from a certificate on.
+func benchmarkRIM(b *testing.B, known int) {
 	dir := os.Getenv("COCOON_VECTORS")
 	if dir == "" {
 		b.Skip("COCOON_VECTORS is not set")
@@ -79,8 +88,9 @@ func BenchmarkRIM(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		v := &Verifier{o: Options{WithoutRevocationUnsafe: true}, held: newCache[struct{}](8)}
-		v.held.put(linkKey(chain[1], chain[2]), struct{}{})
-		v.held.put(linkKey(chain[2], chain[3]), struct{}{})
+		for i := known; i < len(chain)-1; i++ {
+			v.held.put(linkKey(chain[i], chain[i+1]), struct{}{})
+		}
 		d, err := ParseRIM(doc)
 		if err != nil {
 			b.Fatal(err)

@@ -230,6 +230,9 @@ func (p *xmlParser) attribute(e *element) error {
 	case name.prefix == "xml":
 		return fmt.Errorf("attributes like %s are not allowed", name)
 	}
+	if e.attrs == nil {
+		e.attrs = make([]xmlAttr, 0, 8)
+	}
 	e.attrs = append(e.attrs, xmlAttr{name: name, value: value})
 	return p.noteID(name, value)
 }

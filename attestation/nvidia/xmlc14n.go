@@ -10,13 +10,12 @@ import (
 // e is not the root of its document, the namespaces in scope come with it
 // (section 2.4); there are no attributes of the prefix xml that could.
 func canonical(e, skip *element) []byte {
-	return appendCanonical(nil, e, skip, e)
+	return appendCanonical(make([]byte, 0, 4096), e, skip, e)
 }
 
 // appendCanonical recurses at most maxXMLDepth times.
 func appendCanonical(b []byte, e, skip, apex *element) []byte {
-	b = append(b, '<')
-	b = append(b, e.name.String()...)
+	b = appendName(append(b, '<'), e.name)
 	for _, d := range rendered(e, apex) {
 		b = append(b, " xmlns"...)
 		if d.prefix != "" {
@@ -25,7 +24,7 @@ func appendCanonical(b []byte, e, skip, apex *element) []byte {
 		b = appendValue(b, d.uri)
 	}
 	for _, a := range e.attrs {
-		b = append(append(b, ' '), a.name.String()...)
+		b = appendName(append(b, ' '), a.name)
 		b = appendValue(b, a.value)
 	}
 	b = append(b, '>')
@@ -37,9 +36,15 @@ func appendCanonical(b []byte, e, skip, apex *element) []byte {
 			b = appendCanonical(b, k.el, skip, apex)
 		}
 	}
-	b = append(b, "</"...)
-	b = append(b, e.name.String()...)
+	b = appendName(append(b, "</"...), e.name)
 	return append(b, '>')
+}
+
+func appendName(b []byte, q qname) []byte {
+	if q.prefix != "" {
+		b = append(append(b, q.prefix...), ':')
+	}
+	return append(b, q.local...)
 }
 
 var (

@@ -212,7 +212,7 @@ func (e *element) base64() ([]byte, error) {
 	if len(e.attrs) != 0 || len(e.kids) != 1 || e.kids[0].el != nil {
 		return nil, fmt.Errorf("%s does not hold base64 alone", e.name)
 	}
-	text := strings.NewReplacer("\n", "", " ", "").Replace(e.kids[0].text)
+	text := strings.ReplaceAll(strings.ReplaceAll(e.kids[0].text, "\n", ""), " ", "")
 	b, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s is not base64", e.name)

@@ -16,7 +16,7 @@ func xmlText(b []byte) (string, error) {
 		return "", errors.New("not UTF-8")
 	}
 	for _, r := range s {
-		if !xmlChar(r) {
+		if (r < ' ' || r > '~') && !xmlChar(r) {
 			return "", errors.New("a character that XML does not allow")
 		}
 	}
@@ -49,9 +49,11 @@ func (p *xmlParser) declaration() error {
 }
 
 func (p *xmlParser) skipSpace() bool {
-	n := len(p.rest()) - len(strings.TrimLeft(p.rest(), " \t\n"))
-	p.pos += n
-	return n > 0
+	start := p.pos
+	for p.pos < len(p.in) && (p.in[p.pos] == ' ' || p.in[p.pos] == '\t' || p.in[p.pos] == '\n') {
+		p.pos++
+	}
+	return p.pos > start
 }
 
 func (p *xmlParser) accept(s string) bool {
