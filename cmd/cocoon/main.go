@@ -14,7 +14,7 @@ func app() *command.App {
 		Commands: []*command.Command{
 			demoCommand, chatCommand, modelsCommand, proxyCommand, nodesCommand,
 			verifyNodeCommand, verifyEvidenceCommand, verifyReceiptCommand,
-			receiptExportCommand, inspectCommand, policyInitCommand,
+			receiptExportCommand, inspectCommand, policyInitCommand, policyCheckCommand, policyExplainCommand,
 			endorsementsFetchCommand, endorsementsShowCommand,
 		},
 		Footer: "Try it without any hardware: cocoon demo",
