@@ -44,6 +44,13 @@ const (
 	CodeNotPending        = 219 // answer to a registration that is not pending
 	CodeReportData        = 221 // the quote does not carry the claims digest
 	CodeConfiguration     = 222 // MRCONFIGID, MROWNER, MROWNERCONFIG or MRSERVICETD is not zero
+	CodeNotHolder         = 223 // the key is not the one whose hash the receipt names
+	CodeTooLate           = 224 // the window for this is over
+	CodeOpen              = 225 // this challenge is open already
+	CodeNoChallenge       = 226 // no such challenge is open
+	CodeNotCovered        = 227 // no anchor covers the receipt yet: anchor first
+	CodeBadProof          = 228 // the proof does not lead to the root; or the root was only fixed now: try again
+	CodeFrozen            = 229 // no stake leaves while a challenge is open
 	CodeQuoteCertificate  = 301 // the PCK certificate is not of the one accepted form
 	CodeQuotePCKSignature = 302 // not signed by the CA key
 	CodeQuotePCKNotYet    = 303 // the PCK certificate is not valid yet

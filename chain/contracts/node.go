@@ -39,7 +39,7 @@ type NodeState struct {
 	AnchorInterval uint32
 	Stake          uint64 // nano
 	Unbonding      uint64
-	Owed           uint64 // credits, not the operator's
+	Owed           uint64 // credits and bonds, not the operator's
 	Current        *EpochRecord
 	Pending        *Pending
 	Past           map[uint32]PastEpoch
@@ -95,6 +95,7 @@ type Book struct {
 	UnbondingAt uint32                         // when unbonding stake may be withdrawn
 	Credits     map[attestation.Address]uint64 // nano
 	Settled     map[[32]byte]bool              // faults that were paid for
+	Challenges  map[[32]byte]Challenge         // by id; while there is one, no stake leaves
 }
 
 // ParseNode reads the state of a Node. A node that was deployed and has not
@@ -251,9 +252,20 @@ func parsePast(c *cell.Cell) (PastEpoch, error) {
 
 func parseBook(c *cell.Cell) (Book, error) {
 	r := read(c, "node book")
-	b := Book{UnbondingAt: r.u32(), Credits: map[attestation.Address]uint64{}, Settled: map[[32]byte]bool{}}
+	b := Book{
+		UnbondingAt: r.u32(), Credits: map[attestation.Address]uint64{}, Settled: map[[32]byte]bool{},
+		Challenges: map[[32]byte]Challenge{},
+	}
 	r.dict(267, func(k, v *reader) { b.Credits[k.addr()] = v.u64() })
 	r.dict(256, func(k, v *reader) { b.Settled[k.b32()] = v.bool() })
+	r.dict(256, func(k, v *reader) {
+		id := k.b32()
+		c, err := parseChallenge(v.ref())
+		if err != nil {
+			v.fail(err)
+		}
+		b.Challenges[id] = c
+	})
 	r.end()
 	return b, r.err
 }
@@ -272,5 +284,5 @@ func (s *NodeState) Record(epoch uint32) (*EpochRecord, bool) {
 }
 
 // Protected returns what the contract's balance may never fall below, beside
-// [NodeReserve]: stake, stake on its way out and credits.
+// [NodeReserve]: stake, stake on its way out, credits and bonds.
 func (s *NodeState) Protected() uint64 { return s.Stake + s.Unbonding + s.Owed }

@@ -152,6 +152,30 @@ func TestQuoteChecks(t *testing.T) {
 	}
 }
 
+// TestQuoteWithoutHeads takes out each constant of the certificate, lengths as
+// they were: what follows must not be read in its place.
+func TestQuoteWithoutHeads(t *testing.T) {
+	sgx := newMinted(t, testTD()).sgx
+	serial := int(newMinted(t, testTD()).tbs[0][10])
+	for _, c := range []struct{ piece, at, size int }{
+		{0, 0, 2}, {0, 4, 6}, {0, 11 + serial, 12}, // certificate, version and serial number, algorithm
+		{4, 0, 27},           // key
+		{5, 0, 2}, {5, 4, 2}, // extensions
+		{sgx, 4, 13}, {sgx, 19, 2}, {sgx, 23, 16}, {sgx, 55, 2}, {sgx, 59, 14}, // SGX Extensions, list, PPID, list, TCB
+		{sgx + 4, 0, 17}, {sgx + 4, 33, 18}, {sgx + 4, 51, 16}, {sgx + 4, 73, 17}, // CPUSVN, PCE id, FMSPC, type
+		{sgx + 5, 0, 16}, // platform instance
+	} {
+		m := newMinted(t, testTD())
+		m.tbs[c.piece] = slices.Delete(m.tbs[c.piece], c.at, c.at+c.size)
+		if c.piece == sgx+5 {
+			m.growTo(-c.size)
+		}
+		if r := m.verify(); r.exit != CodeQuoteCertificate {
+			t.Errorf("piece %d without bytes %d to %d: %s", c.piece, c.at, c.at+c.size, ErrorName(int(r.exit)))
+		}
+	}
+}
+
 // TestQuoteV5 checks what only quotes of version 5 have.
 func TestQuoteV5(t *testing.T) {
 	for _, c := range []struct {
