@@ -148,6 +148,7 @@ func TestCertificates(t *testing.T) {
 		{"leaf with critical extension", "leaf", "unknown critical extensions", func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, unknownCritical) }},
 		{"leaf of another name", "leaf", "are not the attestation key and the identity", func(c *x509.Certificate) { c.Subject.CommonName = "GH100 A02 GSP FMC LF" }},
 		{"device of another name", "device", "are not the attestation key and the identity", func(c *x509.Certificate) { c.Subject.CommonName = "GH100 A01 GSP FMC" }},
+		{"device without its kind of key", "device", "are not the attestation key and the identity", func(c *x509.Certificate) { c.Subject.CommonName = "GH100 A01 GSP" }},
 		{"device is no authority", "device", "is not signed by", func(c *x509.Certificate) { c.IsCA = false }},
 		{"device may not certify", "device", "is not signed by", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }},
 		{"device with critical extension", "device", "unknown critical extensions", func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, unknownCritical) }},
@@ -227,6 +228,7 @@ func TestFWID(t *testing.T) {
 		{"of the other form", "GH100", "its firmware id is missing", func(e *pkix.Extension) { e.Id = asn1.ObjectIdentifier{2, 23, 133, 5, 4, 1, 1} }},
 		{"malformed", "GH100", "its firmware id is malformed", func(e *pkix.Extension) { e.Value = e.Value[:9] }},
 		{"trailing byte", "GH100", "its firmware id is malformed", func(e *pkix.Extension) { e.Value = append(e.Value, 0) }},
+		{"digest of another type", "GH100", "its firmware id is malformed", func(e *pkix.Extension) { e.Value[len(e.Value)-50] = 5 }},
 		{"version 2", "GH100", "its firmware id is malformed", replace([]byte{2, 1, 1}, []byte{2, 1, 2})},
 		{"another device", "GH100", "its firmware id names another device key", func(e *pkix.Extension) {
 			key := e.Value[bytes.Index(e.Value, []byte{2, 1, 1})+3:][:len(sister.Chain[1].RawSubjectPublicKeyInfo)]
@@ -237,6 +239,7 @@ func TestFWID(t *testing.T) {
 		{"trailing byte", "GB100", "its firmware id is malformed", func(e *pkix.Extension) { e.Value = append(e.Value, 0) }},
 		{"another digest", "GB100", "its firmware id is not a SHA-384 digest", replace(sha384, sha512)},
 		{"empty list", "GB100", "its firmware id is malformed", func(e *pkix.Extension) { e.Value = []byte{0x30, 2, 0xa6, 0} }},
+		{"no list but an object identifier", "GB100", "its firmware id is missing", func(e *pkix.Extension) { e.Value = []byte{0x30, 3, 6, 1, 0x2a} }},
 		{"no list", "GB100", "its firmware id is missing", func(e *pkix.Extension) { e.Value = []byte{0x30, 3, 0x83, 1, 1} }},
 		{"short digest", "GB100", "its firmware id is not a SHA-384 digest", func(e *pkix.Extension) {
 			e.Value = slices.Concat([]byte{0x30, 17, 0xa6, 15, 0x30, 13, 6, 9}, sha384, []byte{4, 0})
