@@ -252,6 +252,22 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
+// TestListsOfTwoIssuers: key identifiers are chosen by their owners, and may be
+// equal.
+func TestListsOfTwoIssuers(t *testing.T) {
+	same := func(c *x509.Certificate) { c.SubjectKeyId = []byte{1} }
+	v := newVendor(t, sim.TPMVendorConfig{CRL: "http://crl.example", EditRoot: same, EditCA: same})
+	lists, err := v.CRLs(now.AddDate(0, 0, -1), now.AddDate(0, 0, 1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, docs := range [][][]byte{lists, {lists[1], lists[0]}} {
+		if f, _, err := (setup{vendor: v, docs: docs}).run(t); err != nil || f.Certificate.Revocation.Checked != 2 {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 // TestUnlisted: a list that nobody announced is obeyed too.
 func TestUnlisted(t *testing.T) {
 	lists, err := vendor(t).CRLs(now.AddDate(0, 0, -1), now.AddDate(0, 0, 1), nil, vendor(t).CA)
