@@ -29,22 +29,25 @@ var verifyEvidenceCommand = &command.Command{
 		fs.StringVar(&s.policy, "policy", "", "policy `file` (default: policy.toml in the configuration directory)")
 		fs.StringVar(&s.endorsements, "endorsements", "", "`directory` or file with endorsements")
 		at := fs.String("at", "", "`time` to judge at, RFC 3339 (default: now)")
+		var page htmlFlag
+		fs.Var(&page, "html", htmlUsage)
 		return func(_ context.Context, env *command.Env) error {
+			env.Args = page.take(env.Args)
 			if err := args(env, 1, "one file"); err != nil {
 				return err
 			}
-			return verifyEvidence(env, &s, *at)
+			return verifyEvidence(env, &s, *at, &page)
 		}
 	},
 }
 
-func verifyEvidence(env *command.Env, s *settings, at string) error {
-	when := time.Now()
-	if at != "" {
-		var err error
-		if when, err = time.Parse(time.RFC3339, at); err != nil {
-			return attestation.BadInput("--at: want a time like 2026-01-02T15:04:05Z, got %q", at)
-		}
+func verifyEvidence(env *command.Env, s *settings, at string, page *htmlFlag) error {
+	when, err := timeFlag(at)
+	if err != nil {
+		return err
+	}
+	if err := page.check(env); err != nil {
+		return err
 	}
 	policy, err := s.loadPolicy()
 	if err != nil {
@@ -71,7 +74,15 @@ func verifyEvidence(env *command.Env, s *settings, at string) error {
 		return err
 	}
 	err = offline(verdict, policy, err)
-	result := printVerdict(env, verdict, err)
+	printed, werr := page.write(env, env.Args[0], data, verdict, err)
+	if werr != nil {
+		return werr
+	}
+	show := printVerdict
+	if printed {
+		show = func(env *command.Env, _ *attestation.Verdict, err error) error { return reported(env, err) }
+	}
+	result := show(env, verdict, err)
 	if attestation.ExitCode(err) == 3 && (policy.Measurements().Registry || policy.Models().Registry) {
 		env.Logf("hint: the policy takes lists from a registry, which is not read here: list the digests in it, or use `cocoon verify node`")
 	}
