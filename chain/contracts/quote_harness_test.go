@@ -16,17 +16,21 @@ import (
 )
 
 // harness is the code of the test-only contract around the quote library.
-var harness = sync.OnceValue(func() *cell.Cell {
-	b, err := os.ReadFile("harness.boc")
-	if err != nil {
-		panic(err)
-	}
-	c, err := cell.FromBOC(b)
-	if err != nil {
-		panic(err)
-	}
-	return c
-})
+var harness = loadHarness("harness")
+
+func loadHarness(name string) func() *cell.Cell {
+	return sync.OnceValue(func() *cell.Cell {
+		b, err := os.ReadFile(name + ".boc")
+		if err != nil {
+			panic(err)
+		}
+		c, err := cell.FromBOC(b)
+		if err != nil {
+			panic(err)
+		}
+		return c
+	})
+}
 
 var harnessConfig = sync.OnceValue(func() *tvm.PreparedBlockchainConfig {
 	return tvm.MustPrepareBlockchainConfig(tvmtest.Config())
@@ -45,6 +49,11 @@ type result struct {
 // *big.Int, int, *cell.Cell.
 func call(t testing.TB, now int64, method string, args ...any) result {
 	t.Helper()
+	return callOn(t, harness(), now, method, args...)
+}
+
+func callOn(t testing.TB, code *cell.Cell, now int64, method string, args ...any) result {
+	t.Helper()
 	st := vm.NewStack()
 	for _, a := range args {
 		if n, ok := a.(int); ok {
@@ -60,7 +69,7 @@ func call(t testing.TB, now int64, method string, args ...any) result {
 	info := make([]any, 14)
 	info[0], info[3] = big.NewInt(0x076ef1ea), big.NewInt(now)
 	c7 := tuple.NewTupleValue(tuple.NewTupleValue(info...))
-	res, err := harnessVM.ExecuteGetMethod(harness(), cell.BeginCell().EndCell(), c7, vm.GasWithLimit(1_000_000), st, tvm.ExecutionConfig{Config: harnessConfig()})
+	res, err := harnessVM.ExecuteGetMethod(code, cell.BeginCell().EndCell(), c7, vm.GasWithLimit(1_000_000), st, tvm.ExecutionConfig{Config: harnessConfig()})
 	if err != nil {
 		t.Fatal(err)
 	}
