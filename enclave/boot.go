@@ -31,7 +31,7 @@ type Chain interface {
 	Root(ctx context.Context, root attestation.Address) (*registry.Root, error)
 }
 
-// Options is what a boot needs. All fields but Log and Poll are required.
+// Options is what a boot needs. All fields but Log, Poll and Waits are required.
 type Options struct {
 	Config   *Config
 	Device   device.Device
@@ -42,6 +42,7 @@ type Options struct {
 	Now      func() time.Time
 	Log      *slog.Logger  // default: silence
 	Poll     time.Duration // between looks at the chain, default 1 s
+	Waits    Waits
 }
 
 // keyLifetime is how long the OHTTP keys of one boot last: a boot must be
@@ -118,6 +119,7 @@ func Boot(ctx context.Context, o Options) (*Enclave, error) {
 	if o.Poll <= 0 {
 		o.Poll = time.Second
 	}
+	o.Waits.defaults()
 	e := &Enclave{opts: o, cfg: o.Config, log: o.Log, slots: make(chan struct{}, o.Config.Limits.Concurrent),
 		readers: make(chan struct{}, maxReaders)}
 	for _, step := range []struct {

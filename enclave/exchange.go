@@ -28,9 +28,9 @@ func (e *Enclave) gateway(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rc := http.NewResponseController(w)
-	end := time.Now().Add(bodyTotal)
+	end := time.Now().Add(e.opts.Waits.Total)
 	body := &idleReader{r: http.MaxBytesReader(w, r.Body, maxSealed), extend: func() error {
-		next := time.Now().Add(bodyIdle)
+		next := time.Now().Add(e.opts.Waits.Idle)
 		if next.After(end) {
 			next = end
 		}
@@ -264,18 +264,4 @@ func (a *answering) body() *receipt.Body {
 		b.Finish = receipt.Finish(rep.Finish)
 	}
 	return b
-}
-
-// idleReader extends a deadline before every read: a body that trickles is cut
-// off when a piece, or the whole of it, takes too long.
-type idleReader struct {
-	r      io.Reader
-	extend func() error
-}
-
-func (i *idleReader) Read(p []byte) (int, error) {
-	if err := i.extend(); err != nil {
-		return 0, err
-	}
-	return i.r.Read(p)
 }

@@ -13,11 +13,8 @@ import (
 
 // Limits of the outer HTTP server.
 const (
-	headerTimeout = 10 * time.Second
-	bodyIdle      = 30 * time.Second // between two pieces of a sealed request
-	bodyTotal     = 3 * time.Minute  // for a whole sealed request
-	maxHeader     = 64 << 10
-	maxReaders    = 64 // requests that are read at once
+	maxHeader  = 64 << 10
+	maxReaders = 64 // requests that are read at once
 	// maxSealed bounds a sealed request: 16 MiB of content, and what framing
 	// and padding of small frames add.
 	maxSealed = 34 << 20
@@ -27,8 +24,8 @@ const (
 // (docs/spec/sealed.md, docs/spec/log.md). The caller listens.
 func (e *Enclave) Server() *http.Server {
 	return &http.Server{
-		Handler:           e.handler(),
-		ReadHeaderTimeout: headerTimeout,
+		Handler:           paced(e.handler(), e.opts.Waits.Idle),
+		ReadHeaderTimeout: e.opts.Waits.Header,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
+	bodyIdle      = 30 * time.Second // for one piece of a request or of an answer
+	bodyTotal     = 3 * time.Minute  // for a whole request
 	maxHeader     = 64 << 10
 	// maxSealed bounds one sealed request: 16 MiB of request, and what padding
 	// and framing can add to it (at most double for tiny frames; a client's
@@ -25,6 +28,10 @@ const (
 // ciphertext and public files only: a relay that lies, drops or delays can
 // make a client give up, never believe something.
 func relay(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
+	return paced(forward(enclave, own, log), bodyIdle, bodyTotal)
+}
+
+func forward(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(enclave)
@@ -44,7 +51,8 @@ func relay(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			log.Warn("relaying failed", "path", route(r.URL.Path), "err", err)
-			http.Error(w, "the enclave does not answer", http.StatusBadGateway)
+			status, text := failure(r, err)
+			http.Error(w, text, status)
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +66,18 @@ func relay(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
 			proxy.ServeHTTP(w, r)
 		}
 	})
+}
+
+// failure tells a client's fault from the enclave's.
+func failure(r *http.Request, err error) (status int, text string) {
+	var tooMany *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMany):
+		return http.StatusRequestEntityTooLarge, "the request is too large"
+	case cameSlowly(r):
+		return http.StatusRequestTimeout, "the request came too slowly"
+	}
+	return http.StatusBadGateway, "the enclave does not answer"
 }
 
 // route names the public path for logs and metrics: bounded values, no

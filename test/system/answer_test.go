@@ -344,7 +344,7 @@ func TestAnotherEpoch(t *testing.T) {
 	// a relay that still shows the bundle of the first epoch
 	stale := second.newRelay(t, func(l *relay) { l.bundle = func([]byte) []byte { return oldBundle } })
 	_, err = second.newUser(t, stale).ask(t, secret, false)
-	wantError(t, err, chainSay, secret, "the claims are of the current epoch: expected 2, got 1")
+	wantError(t, err, chainSay, secret, "epoch") // over another block, or of another epoch
 	stale.heardNoRequest(t, secret)
 }
 

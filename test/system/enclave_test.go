@@ -69,7 +69,7 @@ func (w *world) launch(t testing.TB, node attestation.Address, dir string, chang
 	}
 	o := enclave.Options{
 		Config: w.configuration(t, node), Device: dev, Chain: w.reader, Engine: w.engine,
-		DataDir: dir, Software: "system-test", Now: time.Now, Poll: 50 * time.Millisecond,
+		DataDir: dir, Software: "system-test", Now: time.Now, Poll: 100 * time.Millisecond,
 	}
 	for _, f := range change {
 		f(&o)
@@ -120,7 +120,7 @@ func (w *world) bootFresh(t testing.TB, change ...func(*enclave.Options)) *runti
 
 func (r *runtime) awaitState(t testing.TB, want enclave.State) {
 	t.Helper()
-	until := time.Now().Add(20 * time.Second)
+	until := time.Now().Add(time.Minute)
 	for r.e.State() != want {
 		select {
 		case <-r.done:
@@ -141,7 +141,7 @@ func (r *runtime) ended(t testing.TB) error {
 	select {
 	case <-r.done:
 		return r.err
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the enclave goes on at %s", r.e.State())
 		return nil
 	}
@@ -186,7 +186,7 @@ func (r *runtime) size(t testing.TB) uint64 { t.Helper(); return r.status(t).Siz
 // later one.
 func (r *runtime) awaitHead(t testing.TB, seqno uint32) {
 	t.Helper()
-	for until := time.Now().Add(20 * time.Second); r.status(t).Head < seqno; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); r.status(t).Head < seqno; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("the enclave's head stays at %d, want %d", r.status(t).Head, seqno)
 		}

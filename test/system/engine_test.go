@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -23,6 +25,13 @@ import (
 // pieceSize is how many bytes of an answer come at a time.
 const pieceSize = 8
 
+// Prompts that ask for an answer that fits no buffer, and for one that takes
+// longer than a request may.
+const (
+	flood  = "tell me everything"
+	slowly = "take your time"
+)
+
 // repeat is the inference server.
 func repeat(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
@@ -32,6 +41,25 @@ func repeat(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if r.URL.Path == "/v1/models" {
 		fmt.Fprintf(w, `{"object":"list","data":[{"id":%q}]}`, tinylm.ModelName)
+		return
+	}
+	if strings.Contains(string(body), flood) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range 1 << 10 {
+			if _, err := fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":%q}}]}\n\n", strings.Repeat("z", 16<<10)); err != nil {
+				return
+			}
+		}
+		return
+	}
+	if strings.Contains(string(body), slowly) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range 10 {
+			fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"tick \"}}]}\n\n")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(short.Total / 8)
+		}
+		fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
 		return
 	}
 	text := "you said: " + gjson.GetBytes(body, "messages.0.content").String()

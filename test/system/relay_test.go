@@ -32,7 +32,8 @@ type relay struct {
 	bundle       func(honest []byte) []byte
 	endorsements func() []byte
 	tile         func(path string, honest []byte) []byte
-	gateway      http.HandlerFunc // in place of passing requests on
+	public       map[string]http.HandlerFunc // in place of public files, by path
+	gateway      http.HandlerFunc            // in place of passing requests on
 }
 
 // recorder keeps what went over all connections of a listener.
@@ -101,6 +102,8 @@ func (r *runtime) newRelay(t testing.TB, change ...func(*relay)) *relay {
 
 func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case l.public[r.URL.Path] != nil:
+		l.public[r.URL.Path](w, r)
 	case r.URL.Path == "/.well-known/ohttp-gateway":
 		l.posts.Add(1)
 		if l.gateway != nil {

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"flag"
 	"fmt"
 	"math/big"
 	"os"
@@ -70,6 +71,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "run" {
 		os.Exit(enclaveMain(os.Args[2:])) // this binary as the enclave's program
 	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("6") // these tests wait more than they work
+	}
 	os.Exit(runTests(m))
 }
 
@@ -80,7 +85,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	if shared, err = newWorld(ctx, dir); err != nil {
 		fmt.Fprintln(os.Stderr, "starting the network:", err)
@@ -312,7 +317,7 @@ func (w *world) policy(t testing.TB, oldNew ...string) *attestation.Policy {
 
 func testContext(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
