@@ -349,6 +349,22 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+// TestMalformed: parts that cannot be read are bad input.
+func TestMalformed(t *testing.T) {
+	for name, edit := range map[string]func(*tpm.Evidence){
+		"public area": func(e *tpm.Evidence) { e.Public = e.Public[1:] },
+		"quote":       func(e *tpm.Evidence) { e.Quotes[0].Attest = nil },
+		"signature":   func(e *tpm.Evidence) { e.Quotes[0].Signature = nil },
+		"certificate": func(e *tpm.Evidence) { e.Certificates[0] = nil },
+	} {
+		_, _, err := setup{edit: edit}.run(t)
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		wantErr(t, err, fault.FamilyInput, tpm.StepEvidence, "")
+	}
+}
+
 // TestPSS: a TPM of the older rule signs with the longest possible salt.
 func TestPSS(t *testing.T) {
 	f, _, err := setup{cfg: sim.TPMConfig{Scheme: tpm.RSAPSS}, quote: sim.TPMQuote{EditSigned: func(q *tpm.Quote) {
