@@ -25,8 +25,10 @@ type Golden struct {
 }
 
 // Match reports whether the report was compared with all documents, and
-// everything is golden.
-func (g *Golden) Match() bool { return g.Complete && g.Compared > 0 && len(g.Mismatches) == 0 }
+// everything is golden. A nil result, of no documents, never matches.
+func (g *Golden) Match() bool {
+	return g != nil && g.Complete && g.Compared > 0 && len(g.Mismatches) == 0
+}
 
 // Mismatch is one measurement that is not golden.
 type Mismatch struct {

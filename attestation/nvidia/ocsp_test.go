@@ -272,6 +272,53 @@ func TestOCSPResponders(t *testing.T) {
 	}
 }
 
+// TestOCSPIssuerInside accepts a response of the issuer itself that brings the
+// issuer's certificate along.
+func TestOCSPIssuerInside(t *testing.T) {
+	f := fresh
+	f.ByIssuer = true
+	var outer ocspOuter
+	if _, err := asn1.Unmarshal(ocspOf(t, vendor(), 0, f), &outer); err != nil {
+		t.Fatal(err)
+	}
+	var basic ocspBasic
+	if _, err := asn1.Unmarshal(outer.Inner.Data, &basic); err != nil {
+		t.Fatal(err)
+	}
+	basic.Certificates = []asn1.RawValue{{FullBytes: vendor().RIMChain()[1].Raw}}
+	outer.Inner.Data = marshal(t, basic)
+	if _, err := withOCSP(t, vendor(), nvidia.Options{}, marshal(t, outer)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOCSPTries looks at a bounded number of responses.
+func TestOCSPTries(t *testing.T) {
+	forger := newVendor(t, sim.NVIDIAConfig{})
+	for _, c := range []struct {
+		n    int
+		part string
+	}{{15, ""}, {16, "its responder is not of the issuer"}} {
+		a := responder(t, nil, nil)
+		var all [][]byte
+		for i := range c.n {
+			bad, key, err := forger.NewResponder(forger.RIMChain()[1], nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := a
+			f.signer, f.key, f.next = bad, key, at.Add(time.Duration(i+1)*hour)
+			all = append(all, f.mint(t))
+		}
+		_, err := withOCSP(t, vendor(), nvidia.Options{}, append(all, a.mint(t))...)
+		if c.part == "" && err != nil {
+			t.Error(err)
+		} else if c.part != "" {
+			wantErr(t, err, fault.FamilyUnknown, nvidia.StepRevocation, c.part)
+		}
+	}
+}
+
 // TestOCSPForms refuses responses of another form.
 func TestOCSPForms(t *testing.T) {
 	good := responder(t, nil, nil)

@@ -85,12 +85,17 @@ func (k *ocspCheck) good(c, issuer *x509.Certificate) (*ocspResponse, error) {
 	return newest, nil
 }
 
+// maxOCSPTries bounds the responses that are looked at for one certificate.
+const maxOCSPTries = 16
+
 // newest returns the response that counts, or why the last one seen does not.
 func (k *ocspCheck) newest(c, issuer *x509.Certificate) (newest *ocspResponse, refused error) {
+	tries := 0
 	for _, r := range k.set.bySerial[c.SerialNumber.String()] {
-		if !r.isFor(c, issuer) {
+		if tries == maxOCSPTries || !r.isFor(c, issuer) {
 			continue
 		}
+		tries++
 		if err := k.authorized(r, issuer); err != nil {
 			refused = err
 			continue
