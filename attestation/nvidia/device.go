@@ -105,7 +105,10 @@ func (v *Verifier) verifyDevice(ders [][]byte) (*device, error) {
 	if d.simulated, err = deviceRole.trust(certs[chainLength-1], &v.o); err != nil {
 		return nil, err
 	}
-	return d, d.readLeaf(certs[0])
+	if err := d.readLeaf(certs[0]); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // inForce checks that all certificates of the chain are valid at a time.

@@ -80,13 +80,15 @@ func TestSimulatedRIM(t *testing.T) {
 			continue
 		}
 		o := nvidia.Options{SimulatedRoots: vendor().Roots()[1:], WithoutRIMUnsafe: true, WithoutRevocationUnsafe: true}
-		rim, err := vendor().RIM(sim.NVIDIARIM{Version: x.VBIOS, Product: "GH100", Golden: sim.NVIDIAGolden(1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := nvidia.Verify(x.evidence(t), nvidia.AnyNonceUnsafe(), parsed(t, rim), o, at)
-		if err != nil || !f.Simulated || f.Root != nvidia.DeviceRoot() {
-			t.Errorf("%v, %+v", err, f)
+		for _, version := range []string{x.VBIOS, x.Driver} {
+			rim, err := vendor().RIM(sim.NVIDIARIM{Version: version, Product: "GH100", Golden: sim.NVIDIAGolden(1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := nvidia.Verify(x.evidence(t), nvidia.AnyNonceUnsafe(), parsed(t, rim), o, at)
+			if err != nil || !f.Simulated || f.Root != nvidia.DeviceRoot() {
+				t.Errorf("%v, %+v", err, f)
+			}
 		}
 		return
 	}

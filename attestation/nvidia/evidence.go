@@ -32,8 +32,7 @@ func NewEvidence(report, chainPEM []byte) (*Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Evidence{Report: report, Chain: chain}
-	return e, e.check()
+	return (&Evidence{Report: report, Chain: chain}).checked()
 }
 
 // ParseEvidence reads the form of bundles. Only sizes are checked; report and
@@ -52,10 +51,13 @@ func ParseEvidence(data []byte) (*Evidence, error) {
 		return nil, inputAt(StepReport, "evidence: not of type %q", evidenceID)
 	}
 	e := &Evidence{}
-	if e.Report, b, ok = cutBytes(b, 0x01); !ok || len(b) < 2 || b[0] != 0x02 || b[1] < cborArray || b[1] > cborArray+maxCertificates {
+	if e.Report, b, ok = cutBytes(b, 0x01); !ok || len(b) < 2 || b[0] != 0x02 {
 		return nil, inputAt(StepReport, "evidence: malformed")
 	}
-	n := int(b[1] - cborArray)
+	n := b[1] - cborArray // of another item it is larger than any length
+	if n > maxCertificates {
+		return nil, inputAt(StepReport, "evidence: malformed")
+	}
 	for b = b[2:]; n > 0; n-- {
 		var c []byte
 		if c, b, ok = cutBytes(b); !ok {
@@ -66,7 +68,7 @@ func ParseEvidence(data []byte) (*Evidence, error) {
 	if len(b) != 0 {
 		return nil, inputAt(StepReport, "evidence: %d bytes after its end", len(b))
 	}
-	return e, e.check()
+	return e.checked()
 }
 
 // Encode returns the form of bundles.
@@ -112,7 +114,7 @@ func cutBytes(b []byte, key ...byte) (s, rest []byte, ok bool) {
 	if b, ok = bytes.CutPrefix(b, key); !ok || len(b) < 1 {
 		return nil, nil, false
 	}
-	n, head, least := uint64(b[0]-cborBytes), 0, uint64(0)
+	n, head, least := uint64(b[0]-cborBytes), 0, uint64(0) // of another item it is larger than any length
 	switch b[0] {
 	case cborBytes + 24:
 		head, least = 1, 24
@@ -121,7 +123,7 @@ func cutBytes(b []byte, key ...byte) (s, rest []byte, ok bool) {
 	case cborBytes + 26:
 		head, least = 4, 1<<16
 	default:
-		if b[0] < cborBytes || n > 23 {
+		if n > 23 {
 			return nil, nil, false
 		}
 	}
@@ -138,6 +140,13 @@ func cutBytes(b []byte, key ...byte) (s, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	return b[:n:n], b[n:], true
+}
+
+func (e *Evidence) checked() (*Evidence, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *Evidence) check() error {

@@ -83,6 +83,24 @@ func TestEvidenceForm(t *testing.T) {
 	}
 }
 
+// TestOtherItems puts every other first byte before a report and before the list
+// of certificates, with enough bytes behind it for any length.
+func TestOtherItems(t *testing.T) {
+	good, err := (&nvidia.Evidence{Report: make([]byte, 20), Chain: [][]byte{make([]byte, 300)}}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pos := range []int{20, 42} {
+		for b := range 256 {
+			bad := bytes.Clone(good)
+			bad[pos] = byte(b)
+			if e, err := nvidia.ParseEvidence(bad); (err == nil) != (bad[pos] == good[pos]) || (e == nil) == (err == nil) {
+				t.Errorf("byte %#x at %d: %v", b, pos, err)
+			}
+		}
+	}
+}
+
 func TestEvidenceLimits(t *testing.T) {
 	good := func() *nvidia.Evidence {
 		return &nvidia.Evidence{Report: []byte("report"), Chain: [][]byte{[]byte("leaf")}}

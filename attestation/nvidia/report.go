@@ -62,7 +62,10 @@ func ParseReport(b []byte) (*Report, error) {
 	if err := r.parseRequest(b[:requestSize]); err != nil {
 		return nil, err
 	}
-	return r, r.parseResponse(r.signed[requestSize:])
+	if err := r.parseResponse(r.signed[requestSize:]); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // parseRequest reads GET_MEASUREMENTS (DSP0274 1.1, table 39): a signature over

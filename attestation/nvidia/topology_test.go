@@ -80,6 +80,18 @@ func TestBoard(t *testing.T) {
 			f[0].Report.Opaque.Switches = nil
 			return f[:1]
 		}},
+		{"board with a GPU less", fault.FamilyFalse, "7 GPUs and 4 switches on a board", func(f []*nvidia.Facts) []*nvidia.Facts {
+			for _, s := range f[8:] {
+				s.Report.Opaque.GPUs = s.Report.Opaque.GPUs[1:]
+			}
+			return f[1:]
+		}},
+		{"board with a switch less", fault.FamilyFalse, "8 GPUs and 3 switches on a board", func(f []*nvidia.Facts) []*nvidia.Facts {
+			for _, g := range f[:8] {
+				g.Report.Opaque.Switches = g.Report.Opaque.Switches[:3]
+			}
+			return f[:11]
+		}},
 		{"switches without use", fault.FamilyFalse, "4 switches with GPUs in mode spt, which uses none", func(f []*nvidia.Facts) []*nvidia.Facts {
 			f[0].Report.Opaque.Feature = nvidia.SPT
 			return append(f[:1], f[8:]...)

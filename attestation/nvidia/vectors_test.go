@@ -1,7 +1,9 @@
 package nvidia_test
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
@@ -35,5 +37,27 @@ func TestVectors(t *testing.T) {
 				t.Errorf("driver %q, VBIOS %q, want %q, %q", o.Driver, o.VBIOS, x.Driver, x.VBIOS)
 			}
 		})
+	}
+}
+
+// TestVectorRoots compares the built-in roots with the vectors' copies.
+func TestVectorRoots(t *testing.T) {
+	for name, want := range map[string][32]byte{"verifier_device_root.pem": nvidia.DeviceRoot(), "verifier_RIM_root.pem": nvidia.RIMRoot()} {
+		p, _ := pem.Decode(readVector(t, "nvidia/roots/"+name))
+		if p == nil || sha256.Sum256(p.Bytes) != want {
+			t.Errorf("%s is not the built-in root", name)
+		}
+	}
+}
+
+// TestPins names the roots' digests once more.
+func TestPins(t *testing.T) {
+	for want, got := range map[string][32]byte{
+		"102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48": nvidia.DeviceRoot(),
+		"12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1": nvidia.RIMRoot(),
+	} {
+		if hex.EncodeToString(got[:]) != want {
+			t.Errorf("built-in root %x, want %s", got, want)
+		}
 	}
 }

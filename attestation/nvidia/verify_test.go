@@ -3,6 +3,7 @@ package nvidia_test
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -57,6 +58,8 @@ func TestArguments(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := evidence(t, d, report)
+	_, err = nvidia.Verify(nil, nvidia.AnyNonceUnsafe(), &nvidia.Endorsements{}, bare, at)
+	wantErr(t, err, fault.FamilyInput, nvidia.StepReport, "no evidence given")
 	_, err = nvidia.Verify(b, nvidia.AnyNonceUnsafe(), nil, bare, at)
 	wantErr(t, err, fault.FamilyInput, nvidia.StepRIM, "no endorsements given")
 	_, err = nvidia.Verify(b, nvidia.AnyNonceUnsafe(), &nvidia.Endorsements{}, bare, time.Time{})
@@ -144,6 +147,7 @@ func TestCertificates(t *testing.T) {
 		{"leaf may sign certificates", "leaf", "may not sign reports", func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }},
 		{"leaf for other use", "leaf", "may not sign reports", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }},
 		{"leaf on P-256", "leaf", "is not on P-384", func(c *x509.Certificate) { c.PublicKey = &p256.PublicKey }},
+		{"leaf with a key of another kind", "leaf", "is not on P-384", func(c *x509.Certificate) { c.PublicKey = ed25519.PublicKey(make([]byte, 32)) }},
 		{"leaf with SHA-256", "leaf", "want ECDSA-SHA384", func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA256 }},
 		{"leaf with critical extension", "leaf", "unknown critical extensions", func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, unknownCritical) }},
 		{"leaf of another name", "leaf", "are not the attestation key and the identity", func(c *x509.Certificate) { c.Subject.CommonName = "GH100 A02 GSP FMC LF" }},
