@@ -3,6 +3,7 @@ package attestation_test
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -255,4 +256,71 @@ func TestSpecExitCodes(t *testing.T) {
 			t.Errorf("docs/spec/exit-codes.md lacks code %d", code)
 		}
 	}
+}
+
+// block compares the first fenced block of a kind in a page with what the code
+// writes, or with -update rewrites it.
+func block(t *testing.T, name, kind, want string) {
+	t.Helper()
+	path := "../docs/spec/" + name
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), "\n```"+kind+"\n")
+	got, after, ok2 := strings.Cut("\n"+rest, "\n```\n")
+	if !ok || !ok2 {
+		t.Fatalf("docs/spec/%s has no block of %s", name, kind)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(before+"\n```"+kind+"\n"+strings.TrimSuffix(want, "\n")+"\n```\n"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if strings.TrimPrefix(got, "\n") != strings.TrimSuffix(want, "\n") {
+		t.Errorf("docs/spec/%s: the example is not what the code writes: go test ./attestation -run Spec -update", name)
+	}
+}
+
+// TestSpecPolicy: the example is the default policy, and every key is described.
+func TestSpecPolicy(t *testing.T) {
+	block(t, "policy.md", "toml", attestation.DefaultPolicyTOML())
+}
+
+// TestSpecVerdict: the example is what the code writes, and every key of facts
+// and every rule is described.
+func TestSpecVerdict(t *testing.T) {
+	w := newWorld(t)
+	v, err := w.verify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v.Verdict()); err != nil {
+		t.Fatal(err)
+	}
+	block(t, "verdict.md", "json", b.String())
+	text, _ := page(t, "verdict.md")
+	s := newSNPWorld(t)
+	snp, err := s.verify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]string{}
+	for _, x := range []*attestation.Verdict{v.Verdict(), snp.Verdict()} {
+		for _, k := range strings.Fields(keys(t, x) + " " + keys(t, x.Facts) + " " + keys(t, x.Checks[0])) {
+			described["key "+k] = "`" + k + "`"
+		}
+	}
+	for _, x := range []*world{w, s} {
+		for _, r := range x.verifier().Policy().Explain() {
+			if r.Rule != "price_ceiling" {
+				described["rule "+r.Rule] = "`" + r.Rule + "`"
+			}
+		}
+	}
+	has(t, "verdict.md", text, described)
 }
