@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
 )
 
 // Registered is what the caller proved on the chain about one epoch of a node.
@@ -43,18 +45,22 @@ type Subject struct {
 	Registered *Registered // what the chain says
 	EventLog   []byte      // what the machine's firmware and loader say that they measured
 
-	log *logVerdict // what came of EventLog, when it was judged before
+	devices []*nvidia.Facts // GPUs and switches, verified over the claims
+	tpm     *tpm.Facts      // verified over the claims
+	log     *logVerdict     // what came of EventLog, when it was judged before
 }
 
 // Appraise judges facts. It is pure, and lists every rule with its outcome.
 func (p *Policy) Appraise(f *Facts, s Subject) *Verdict {
-	a := &appraisal{p: p, f: f, s: s, v: newVerdict(f, s.At)}
+	a := &appraisal{p: p, f: f, s: s, v: newVerdict(f, &s)}
 	a.kind()
 	a.binding()
 	a.registration()
 	a.age()
 	a.intel()
 	a.amd()
+	a.gpus()
+	a.module()
 	a.eventLog()
 	a.measurement()
 	a.claims()
@@ -103,11 +109,17 @@ func (a *appraisal) skip(format string, args ...any) {
 }
 
 func (a *appraisal) kind() {
+	if a.f.Kind != KindNVIDIA { // of which section gpu says what is accepted
+		a.accepted()
+	}
+	for _, root := range simulatedRoots(a.f, &a.s) {
+		a.rule(slices.Contains(a.p.roots, root), "policy.simulated_roots", "the policy names the simulated root", "", "SIMULATED "+fingerprint(root))
+	}
+}
+
+func (a *appraisal) accepted() {
 	a.rule(slices.Contains(a.p.f.Accept, a.f.Kind), "policy.accept", "the policy accepts this kind of machine",
 		strings.Join(a.p.f.Accept, ", "), a.f.Kind)
-	if a.f.Simulated {
-		a.rule(slices.Contains(a.p.roots, a.f.Root), "policy.simulated_roots", "the policy names the simulated root", "", "SIMULATED "+fingerprint(a.f.Root))
-	}
 }
 
 // binding checks that the hardware signed these claims.
@@ -200,10 +212,10 @@ func (a *appraisal) age() {
 }
 
 func (a *appraisal) measurement() {
-	if a.f.Intel != nil && a.f.Intel.Enclave != nil {
-		return // by MRENCLAVE or MRSIGNER, see intel
+	m, ok := a.f.Measurement()
+	if !ok || a.f.Kind == KindTPM {
+		return // of enclaves, GPUs and TPMs their own rules judge what runs
 	}
-	m, _ := a.f.Measurement()
 	got := hex.EncodeToString(m[:])
 	const text = "the code that runs is accepted"
 	list, from, ok := a.list("measurement", a.p.measurements, func(r *Registered) [][32]byte { return r.Measurements })

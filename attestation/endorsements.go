@@ -9,6 +9,8 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
 )
 
 // MaxEndorsementSize is the largest file that [Endorsements.AddFile] reads.
@@ -23,23 +25,27 @@ const MaxEndorsementSize = 4 << 20
 // concurrent use. Keep it: a set that was parsed once makes the next
 // verification cheap.
 type Endorsements struct {
-	intel intel.Endorsements
-	amd   amd.Endorsements
+	intel  intel.Endorsements
+	amd    amd.Endorsements
+	nvidia nvidia.Endorsements
+	tpm    tpm.Endorsements
 }
 
 // NewEndorsements returns an empty set.
 func NewEndorsements() *Endorsements { return new(Endorsements) }
 
 // Len returns the number of documents in the set.
-func (e *Endorsements) Len() int { return e.intel.Len() + e.amd.Len() }
+func (e *Endorsements) Len() int { return e.intel.Len() + e.amd.Len() + e.nvidia.Len() + e.tpm.Len() }
 
 // AddFile adds the documents of one file. The content decides what it is; name
 // only appears in errors. Known forms (docs/spec/endorsements.md):
 //
-//   - certificates and revocation lists of Intel and AMD, PEM (several in one
-//     file), DER, or DER in hexadecimal
+//   - certificates and revocation lists of Intel, AMD, NVIDIA, and those who
+//     certify TPMs: PEM (several in one file), DER, or DER in hexadecimal
 //   - collateral JSON of the dcap-qvl form
 //   - answers of Intel's provisioning service with a TCB info or QE identity
+//   - RIM documents of NVIDIA, in XML or as its RIM service answers them
+//   - OCSP responses, DER
 //
 // A file of another form is an [*InputError]; see [IsEndorsement].
 func (e *Endorsements) AddFile(name string, data []byte) error {
@@ -66,12 +72,15 @@ const (
 	formPEM
 	formDER
 	formHex
+	formRIM
 )
 
 // formOf guesses the form of a file from its beginning and its keys.
 func formOf(data []byte) form {
 	t := bytes.TrimSpace(data)
 	switch {
+	case nvidia.IsRIM(data):
+		return formRIM
 	case bytes.HasPrefix(t, []byte("{")):
 		return formOfJSON(t)
 	case bytes.Contains(t, []byte("-----BEGIN CERTIFICATE-----")), bytes.Contains(t, []byte("-----BEGIN X509 CRL-----")):
@@ -119,6 +128,8 @@ func IsEndorsement(data []byte) bool { return formOf(data) != formNone }
 
 func (e *Endorsements) addFile(data []byte) (bool, error) {
 	switch t := bytes.TrimSpace(data); formOf(data) {
+	case formRIM:
+		return true, e.nvidia.AddRIM(data)
 	case formService:
 		return e.intel.AddServiceAnswer(t)
 	case formCollateral:
@@ -161,18 +172,33 @@ func (e *Endorsements) addPEM(data []byte) (bool, error) {
 	}
 }
 
-// addDER adds a certificate or a revocation list.
+// addDER adds a certificate, a revocation list or an OCSP response. What is of
+// no vendor of processors or GPUs may be of one of TPMs.
 func (e *Endorsements) addDER(der []byte) error {
 	if c, err := x509.ParseCertificate(der); err == nil {
-		if amd.IsCertificate(c) {
+		switch {
+		case amd.IsCertificate(c):
 			return e.amd.AddCertificate(c)
+		case nvidia.IsCertificate(c):
+			return e.nvidia.AddCertificate(c)
+		case intel.IsCertificate(c):
+			return e.intel.AddCertificate(c)
 		}
-		return e.intel.AddCertificate(c)
+		return e.tpm.AddCertificate(c)
 	}
 	if l, ok := amd.ParseCRL(der); ok {
 		return e.amd.AddCRL(l)
 	}
-	return e.intel.AddCRL(der)
+	if l, err := x509.ParseRevocationList(der); err == nil {
+		if intel.IsRevocationList(l) {
+			return e.intel.AddCRL(der)
+		}
+		return e.tpm.AddCRL(l)
+	}
+	if nvidia.IsOCSP(der) {
+		return e.nvidia.AddOCSP(der)
+	}
+	return e.intel.AddCRL(der) // says what is wrong with it
 }
 
 // AddBundle adds what travels with a bundle: its attachments of kind

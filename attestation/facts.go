@@ -5,14 +5,19 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
 )
 
 // Facts is what one piece of evidence proves, whatever a policy thinks of it.
-// Exactly one vendor's part is set.
+// Exactly one vendor's part is set, but for a TPM: beside it stands the hardware
+// that vouches for it, if any does.
 type Facts struct {
-	Kind  string       // one of the Kind constants
-	Intel *intel.Facts // of kinds tdx and sgx
-	AMD   *amd.Facts   // of kind snp
+	Kind    string          // one of the Kind constants
+	Intel   *intel.Facts    // of kinds tdx and sgx
+	AMD     *amd.Facts      // of kind snp
+	Devices []*nvidia.Facts // of kind nvidia: GPUs and switches of one machine
+	TPM     *tpm.Facts      // of kind tpm
 
 	// Simulated says that the chains end in a root that the policy names as
 	// simulated: the evidence proves nothing about real hardware.
@@ -25,12 +30,16 @@ type Facts struct {
 	Issued time.Time
 }
 
-// ReportData returns the 64 bytes that the workload chose.
+// ReportData returns the 64 bytes that the workload chose; zero for evidence
+// that has no such field.
 func (f *Facts) ReportData() [64]byte {
-	if f.AMD != nil {
+	switch {
+	case f.AMD != nil:
 		return f.AMD.Report.ReportData
+	case f.Intel != nil:
+		return f.Intel.ReportData()
 	}
-	return f.Intel.ReportData()
+	return [64]byte{}
 }
 
 // Measurement returns the measurement digest that registries list. Evidence
@@ -49,13 +58,13 @@ func (f *Facts) Measurement() ([32]byte, bool) {
 // nothing in the evidence identifies the machine, which [Policy.Appraise]
 // refuses for claims.
 func (f *Facts) PlatformID() [32]byte {
-	if f.AMD != nil {
-		if !f.AMD.HasHardwareID {
-			return [32]byte{}
-		}
+	switch {
+	case f.AMD != nil && f.AMD.HasHardwareID:
 		return PlatformID(KindSNP, f.AMD.HardwareID[:])
+	case f.Intel != nil:
+		return PlatformID(KindTDX, f.Intel.Platform.PPID[:])
 	}
-	return PlatformID(KindTDX, f.Intel.Platform.PPID[:])
+	return [32]byte{}
 }
 
 // MaxReportSize is the largest SEV-SNP report, in bytes, with the certificate
@@ -72,8 +81,13 @@ func DetectKind(data []byte) string {
 		}
 		return KindSGX
 	}
-	if amd.IsReport(data) {
+	switch {
+	case amd.IsReport(data):
 		return KindSNP
+	case nvidia.IsEvidence(data):
+		return KindNVIDIA
+	case tpm.IsEvidence(data), tpm.IsAzureFile(data):
+		return KindTPM
 	}
 	return ""
 }
@@ -81,9 +95,8 @@ func DetectKind(data []byte) string {
 // VerifyEvidence proves that evidence is genuine at a time and returns what it
 // proves. It does not judge: that is [Policy.Appraise].
 //
-// An empty kind means [DetectKind]. A kind that can't be verified here is an
-// [*UnknownError] for evidence of a vendor, and an [*InputError] for bytes that
-// are no evidence.
+// An empty kind means [DetectKind]. Bytes that are no evidence are an
+// [*InputError].
 func (v *Verifier) VerifyEvidence(kind string, data []byte, e *Endorsements, at time.Time) (*Facts, error) {
 	if kind == "" {
 		if kind = DetectKind(data); kind == "" {
@@ -101,8 +114,10 @@ func (v *Verifier) VerifyEvidence(kind string, data []byte, e *Endorsements, at 
 		return v.verifyIntel(kind, data, e, at)
 	case KindSNP:
 		return v.verifyAMD(data, e, at)
-	case KindNVIDIA, KindTPM:
-		return nil, Unknown("evidence of kind %q can't be verified by this version", kind)
+	case KindNVIDIA:
+		return v.verifyDevices(data, e, at)
+	case KindTPM:
+		return v.verifyTPM(data, e, at)
 	}
 	return nil, BadInput("unknown kind of evidence %q", kind)
 }

@@ -40,6 +40,8 @@ type Policy struct {
 	mrenclave    [][]byte
 	mrsigner     [][]byte
 	snp          snpPolicy
+	gpu          *gpuPolicy
+	tpm          *tpmPolicy
 }
 
 // Source says where a list of digests comes from: the policy itself, or a
@@ -97,6 +99,8 @@ type policyFile struct {
 	} `toml:"sgx"`
 
 	SNP snpSection `toml:"snp"`
+	GPU gpuSection `toml:"gpu"`
+	TPM tpmSection `toml:"tpm"`
 }
 
 // ParsePolicy reads a policy in TOML (docs/spec/policy.md). It is strict:
@@ -133,7 +137,7 @@ func (p *Policy) build() error {
 		add(problem("accept", "names no kind of evidence, so nothing can be accepted"))
 	}
 	for _, k := range f.Accept {
-		if !slices.Contains([]string{KindTDX, KindSNP, KindSGX}, k) {
+		if !slices.Contains([]string{KindTDX, KindSNP, KindSGX, KindTPM}, k) {
 			add(problem("accept", "unknown kind %q", k))
 		}
 	}
@@ -155,6 +159,8 @@ func (p *Policy) build() error {
 	add(p.buildTCB())
 	add(p.buildTDX())
 	add(p.buildSNP())
+	add(p.buildGPU())
+	add(p.buildTPM())
 	p.mrenclave, err = digests("sgx.mrenclave", f.SGX.MRENCLAVE, 32)
 	add(err)
 	p.mrsigner, err = digests("sgx.mrsigner", f.SGX.MRSIGNER, 32)

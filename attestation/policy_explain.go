@@ -32,6 +32,8 @@ func (p *Policy) Explain() []Rule {
 			x.sgx()
 		}
 	}
+	x.gpu()
+	x.tpm()
 	x.code()
 	return x.rules
 }
@@ -61,7 +63,7 @@ func (x *explainer) choose(on bool, rule, yes, no string) {
 	x.add(rule, "%s", no)
 }
 
-var kindNames = map[string]string{KindTDX: "Intel TDX", KindSNP: "AMD SEV-SNP", KindSGX: "Intel SGX"}
+var kindNames = map[string]string{KindTDX: "Intel TDX", KindSNP: "AMD SEV-SNP", KindSGX: "Intel SGX", KindTPM: "TPM 2.0"}
 
 func (x *explainer) origin() {
 	var kinds []string

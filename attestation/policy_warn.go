@@ -29,6 +29,8 @@ func (p *Policy) Warnings() []PolicyProblem {
 	w.tcb(p)
 	w.tdx(p)
 	w.snp(p)
+	w.gpu(p)
+	w.tpm(p)
 	if len(p.mrenclave)+len(p.mrsigner) > 0 {
 		w.effect(p, KindSGX, "sgx")
 	}

@@ -67,6 +67,8 @@ type VerdictFacts struct {
 
 	*IntelVerdict
 	*AMDVerdict
+	GPUs []DeviceVerdict `json:"gpus,omitempty"` // and switches
+	TPM  *ModuleVerdict  `json:"tpm,omitempty"`
 }
 
 // ComponentVerdict is one measured component. Digest and order are authentic;
@@ -138,7 +140,7 @@ type EnclaveVerdict struct {
 	MiscSelect string `json:"miscselect"`
 }
 
-func (f *Facts) verdict() *VerdictFacts {
+func (f *Facts) verdict(s *Subject) *VerdictFacts {
 	rd := f.ReportData()
 	v := &VerdictFacts{Root: fingerprint(f.Root), NotBefore: stamp(f.NotBefore), NotAfter: stamp(f.NotAfter), ReportData: hex.EncodeToString(rd[:])}
 	if m, ok := f.Measurement(); ok {
@@ -147,11 +149,18 @@ func (f *Facts) verdict() *VerdictFacts {
 	if id := f.PlatformID(); id != [32]byte{} {
 		v.Platform = hex.EncodeToString(id[:])
 	}
-	if f.AMD != nil {
+	switch {
+	case f.AMD != nil:
 		v.Debug, v.AMDVerdict = f.AMD.Report.Policy.Debug(), amdVerdict(f.AMD)
-		return v
+	case f.Intel != nil:
+		v.Debug, v.IntelVerdict = f.Intel.Debug(), intelVerdict(f.Intel)
 	}
-	v.Debug, v.IntelVerdict = f.Intel.Debug(), intelVerdict(f.Intel)
+	for _, d := range f.allDevices(s) {
+		v.GPUs = append(v.GPUs, deviceVerdict(d))
+	}
+	if t := f.module(s); t != nil {
+		v.TPM = moduleVerdict(t)
+	}
 	return v
 }
 
@@ -196,8 +205,8 @@ func intelVerdict(i *intel.Facts) *IntelVerdict {
 func fingerprint(b [32]byte) string { return "sha256:" + hex.EncodeToString(b[:]) }
 
 // newVerdict returns a verdict over authentic evidence without checks.
-func newVerdict(f *Facts, at time.Time) *Verdict {
-	v := &Verdict{Kind: f.Kind, Authentic: true, Simulated: f.Simulated, At: at.UTC(), Facts: f.verdict(),
+func newVerdict(f *Facts, s *Subject) *Verdict {
+	v := &Verdict{Kind: f.Kind, Authentic: true, Simulated: len(simulatedRoots(f, s)) > 0, At: s.At.UTC(), Facts: f.verdict(s),
 		Checks: []Check{}, Refusals: []string{}, NotChecked: []string{}}
 	v.add(Check{Rule: "evidence.authentic", Text: "the evidence is signed by hardware that the vendor vouches for",
 		Outcome: Pass, Got: "root " + fingerprint(f.Root)})

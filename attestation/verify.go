@@ -7,6 +7,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
 )
 
 // Input is everything that one verification looks at.
@@ -25,6 +26,7 @@ type Verifier struct {
 	policy *Policy
 	intel  *intel.Verifier
 	amd    *amd.Verifier
+	nvidia *nvidia.Verifier
 	lists  lists
 }
 
@@ -34,7 +36,11 @@ func NewVerifier(p *Policy) (*Verifier, error) {
 	if p == nil || p.text == "" {
 		return nil, BadInput("no policy: a verifier accepts nothing without one")
 	}
-	return &Verifier{policy: p, intel: intel.NewVerifier(p.roots...), amd: amd.NewVerifier(amd.Options{SimulatedRoots: p.roots}, 0)}, nil
+	return &Verifier{
+		policy: p, intel: intel.NewVerifier(p.roots...),
+		amd:    amd.NewVerifier(amd.Options{SimulatedRoots: p.roots}, 0),
+		nvidia: nvidia.NewVerifier(p.gpu.options(p.roots), 0),
+	}, nil
 }
 
 // Policy returns the verifier's policy.
@@ -62,9 +68,6 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOthers(in.Bundle, claims); err != nil {
-		return nil, &VerdictError{FailedVerdict(item.Kind, in.At, err), err}
-	}
 	e := in.Endorsements
 	if e == nil {
 		e = NewEndorsements()
@@ -72,11 +75,12 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 			return nil, err
 		}
 	}
-	facts, err := v.VerifyEvidence(item.Kind, item.Data, e, in.At)
+	s := Subject{At: in.At, Claims: claims}
+	facts, err := v.verifyAll(item, in, &s, e)
 	if err != nil {
 		return nil, &VerdictError{FailedVerdict(item.Kind, in.At, err), err}
 	}
-	s := Subject{At: in.At, Claims: claims, log: judgeLog(facts, in.Bundle.EventLog)}
+	s.log = judgeLog(facts, in.Bundle.EventLog)
 	if in.Nonce != nil {
 		nonce := *in.Nonce
 		s.Nonce = &nonce
@@ -91,26 +95,34 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 	}
 	return &Verified{
 		policy: v.policy, facts: facts, subject: s, claims: claims, digest: claims.Digest(),
-		notAfter: v.policy.notAfter(facts, claims, s.Registered), models: v.policy.acceptedModels(claims, s.Registered),
+		notAfter: v.policy.notAfter(facts, s), models: v.policy.acceptedModels(claims, s.Registered),
 	}, nil
 }
 
-// checkOthers refuses bundles with evidence that this version does not verify:
-// what is not verified is never skipped.
-func checkOthers(b *Bundle, c *Claims) error {
-	for _, i := range b.Evidence {
-		if i.Kind != KindTDX && i.Kind != KindSNP {
-			return Unknown("evidence of kind %q in the bundle can't be verified by this version", i.Kind)
+// verifyAll verifies every piece of evidence of a bundle. What is not verified is
+// never skipped.
+func (v *Verifier) verifyAll(cpu *Item, in Input, s *Subject, e *Endorsements) (*Facts, error) {
+	for _, i := range in.Bundle.Evidence {
+		switch i.Kind {
+		case KindTDX, KindSNP, KindNVIDIA, KindTPM:
+		default:
+			return nil, Unknown("evidence of kind %q in the bundle can't be verified by this version", i.Kind)
 		}
 	}
-	if len(c.Body.GPUEvidence) > 0 {
-		return Unknown("the claims name evidence of %d GPUs, which this version can't verify", len(c.Body.GPUEvidence))
+	facts, err := v.VerifyEvidence(cpu.Kind, cpu.Data, e, in.At)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if s.devices, err = v.verifyGPUs(in.Bundle, s.Claims, e, in.At); err != nil {
+		return nil, err
+	}
+	s.tpm, err = v.verifyModule(in.Bundle, s.Claims, in.Nonce, facts, e, in.At)
+	return facts, err
 }
 
 // notAfter returns when a verification of these facts stops being good.
-func (p *Policy) notAfter(f *Facts, c *Claims, r *Registered) time.Time {
+func (p *Policy) notAfter(f *Facts, s Subject) time.Time {
+	c, r := s.Claims, s.Registered
 	since := c.Body.Created
 	if r != nil {
 		since = r.BlockTime
@@ -119,6 +131,12 @@ func (p *Policy) notAfter(f *Facts, c *Claims, r *Registered) time.Time {
 	limits := []time.Time{since.Add(p.maxAge), lastKey(c)}
 	if !f.Issued.IsZero() {
 		limits = append(limits, f.Issued.Add(p.endorseAge))
+	}
+	for _, d := range s.devices {
+		limits = append(limits, d.NotAfter)
+	}
+	if s.tpm != nil && !s.tpm.NotAfter.IsZero() {
+		limits = append(limits, s.tpm.NotAfter)
 	}
 	for _, t := range limits {
 		if t.Before(end) {
@@ -179,7 +197,10 @@ func (v *Verified) Verdict() *Verdict { v.must(); return v.policy.Appraise(v.fac
 
 // Simulated reports whether the evidence comes from a simulated platform, which
 // protects nothing. Every output must then say SIMULATED.
-func (v *Verified) Simulated() bool { v.must(); return v.facts.Simulated }
+func (v *Verified) Simulated() bool {
+	v.must()
+	return len(simulatedRoots(v.facts, &v.subject)) > 0
+}
 
 // NotAfter returns the time from which the bundle must be verified again.
 func (v *Verified) NotAfter() time.Time { v.must(); return v.notAfter }

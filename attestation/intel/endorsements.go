@@ -100,6 +100,22 @@ func (e *Endorsements) Len() int {
 	return e.count
 }
 
+// IsCertificate reports whether c is one of Intel's for SGX and TDX, by its
+// name.
+func IsCertificate(c *x509.Certificate) bool { return isName(c.Subject.CommonName) }
+
+// IsRevocationList reports whether l is one of Intel's for SGX and TDX, by the
+// name of its issuer.
+func IsRevocationList(l *x509.RevocationList) bool { return isName(l.Issuer.CommonName) }
+
+func isName(s string) bool {
+	switch s {
+	case nameSigner, namePCK, nameRoot, namePlatformCA, nameProcessorCA:
+		return true
+	}
+	return false
+}
+
 // AddCertificate adds a certificate that may sign documents or quotes. Those
 // with another role are ignored.
 func (e *Endorsements) AddCertificate(c *x509.Certificate) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"maps"
 	"slices"
@@ -128,6 +129,16 @@ func (e *Endorsements) AddRIM(doc []byte) error {
 		e.rims = append(e.rims, d)
 	}
 	return err
+}
+
+// IsOCSP reports whether data looks like an OCSP response in DER: a sequence
+// that starts with an enumeration (RFC 6960, section 4.2.1).
+func IsOCSP(data []byte) bool {
+	var outer asn1.RawValue
+	if _, err := asn1.Unmarshal(data, &outer); err != nil || outer.Tag != asn1.TagSequence {
+		return false
+	}
+	return len(outer.Bytes) > 0 && outer.Bytes[0] == asn1.TagEnum
 }
 
 // AddOCSP adds an OCSP response in DER form.

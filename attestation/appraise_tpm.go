@@ -1,0 +1,38 @@
+package attestation
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cocoon-go/cocoon/attestation/eventlog"
+)
+
+// module judges a TPM. That its quotes answer the claims is proved before.
+func (a *appraisal) module() {
+	t := a.f.module(&a.s)
+	if t == nil {
+		return
+	}
+	a.rule(t.Confidential() || a.p.tpm.host, "tpm.confidential", "the hardware of a confidential VM vouches for the TPM", "an HCL report",
+		map[bool]string{true: "an HCL report", false: "the host may own it"}[t.Confidential()])
+	a.rule(!t.Development || a.p.tpm.host, "tpm.development", "the TPM is not one of development", "",
+		map[bool]string{true: "a TPM of development", false: "no"}[t.Development])
+	for _, n := range slices.Sorted(maps.Keys(a.p.tpm.pcrs)) {
+		want := a.p.tpm.pcrs[n]
+		got, ok := t.PCRs[eventlog.SHA256][n]
+		text := hex.EncodeToString(got)
+		if !ok {
+			text = "not quoted"
+		}
+		a.rule(ok && slices.ContainsFunc(want, func(w []byte) bool { return string(w) == string(got) }), fmt.Sprintf("tpm.pcr%d", n),
+			fmt.Sprintf("register %d has an accepted value", n), fmt.Sprintf("one of %d in the policy", len(want)), text)
+	}
+	if len(a.p.tpm.pcrs) == 0 {
+		a.skip("registers of the TPM: the policy lists no values")
+	}
+	if a.f.Kind == KindTPM {
+		a.skip("nonce of the TPM's quotes: nothing says what was asked, so they may be old")
+	}
+}

@@ -1,0 +1,145 @@
+package attestation
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
+)
+
+// verifyDevices verifies files with reports of GPUs and switches. Without the
+// claims they were made for, their nonces are not known: that is for
+// [Policy.Appraise] to say.
+func (v *Verifier) verifyDevices(data []byte, e *Endorsements, at time.Time) (*Facts, error) {
+	items, err := nvidia.ParseFile(data)
+	if err != nil {
+		return nil, err
+	}
+	var devices []*nvidia.Facts
+	for i, ev := range items {
+		if len(ev.Chain) == 0 {
+			if err := e.nvidia.Complete(ev); err != nil {
+				return nil, deviceError(i, len(items), err)
+			}
+		}
+		f, err := v.nvidia.Verify(ev, nvidia.AnyNonceUnsafe(), &e.nvidia, at)
+		if err != nil {
+			return nil, deviceError(i, len(items), err)
+		}
+		devices = append(devices, f)
+	}
+	out := &Facts{Kind: KindNVIDIA, Devices: devices}
+	for i, d := range devices {
+		if i == 0 {
+			out.Root, out.NotBefore, out.NotAfter = d.Root, d.NotBefore, d.NotAfter
+		}
+		out.Simulated = out.Simulated || d.Simulated
+		out.NotBefore, out.NotAfter = later(out.NotBefore, d.NotBefore), earlier(out.NotAfter, d.NotAfter)
+	}
+	return out, nil
+}
+
+func deviceError(i, of int, err error) error {
+	if of == 1 {
+		return err
+	}
+	return fmt.Errorf("device %d of %d: %w", i+1, of, err)
+}
+
+// verifyGPUs verifies the GPUs of a bundle: those that the claims name, in their
+// order, each over the nonce that follows from the claims, and no others.
+func (v *Verifier) verifyGPUs(b *Bundle, c *Claims, e *Endorsements, at time.Time) ([]*nvidia.Facts, error) {
+	var items [][]byte
+	for _, i := range b.Evidence {
+		if i.Kind == KindNVIDIA {
+			items = append(items, i.Data)
+		}
+	}
+	if len(items) != len(c.Body.GPUEvidence) {
+		return nil, False("the claims name evidence of %d GPUs and switches, the bundle has %d", len(c.Body.GPUEvidence), len(items))
+	}
+	if len(items) == 0 {
+		return nil, nil
+	}
+	nonce, err := c.GPUNonce()
+	if err != nil {
+		return nil, err
+	}
+	var devices []*nvidia.Facts
+	for i, data := range items {
+		if sha256.Sum256(data) != c.Body.GPUEvidence[i] {
+			return nil, False("evidence %d of %d of GPUs and switches is not what the claims name", i+1, len(items))
+		}
+		ev, err := nvidia.ParseEvidence(data)
+		if err != nil {
+			return nil, deviceError(i, len(items), err)
+		}
+		f, err := v.nvidia.Verify(ev, nvidia.WantNonce(nonce), &e.nvidia, at)
+		if err != nil {
+			return nil, deviceError(i, len(items), err)
+		}
+		devices = append(devices, f)
+	}
+	return devices, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// allDevices returns the GPUs and switches of evidence that stands alone, or of
+// the bundle.
+func (f *Facts) allDevices(s *Subject) []*nvidia.Facts {
+	if f.Kind == KindNVIDIA {
+		return f.Devices
+	}
+	return s.devices
+}
+
+// module returns the facts of the TPM, nil when there is none.
+func (f *Facts) module(s *Subject) *tpm.Facts {
+	if f.Kind == KindTPM {
+		return f.TPM
+	}
+	return s.tpm
+}
+
+// simulatedRoots lists the roots that are no vendor's.
+func simulatedRoots(f *Facts, s *Subject) (roots [][32]byte) {
+	add := func(on bool, root [32]byte) {
+		if on && !slices.Contains(roots, root) {
+			roots = append(roots, root)
+		}
+	}
+	if f.Kind != KindNVIDIA {
+		add(f.Simulated, f.Root)
+	}
+	for _, d := range f.allDevices(s) {
+		add(d.Root != nvidia.DeviceRoot(), d.Root)
+		if d.Golden == nil {
+			continue
+		}
+		for _, r := range []*nvidia.RIMFacts{d.Golden.Driver, d.Golden.VBIOS} {
+			if r != nil {
+				add(r.Simulated, r.Root)
+			}
+		}
+	}
+	if t := f.module(s); t != nil && t.Certificate != nil {
+		add(t.Certificate.Simulated, t.Certificate.Root)
+	}
+	return roots
+}

@@ -1,0 +1,84 @@
+package attestation
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/cocoon-go/cocoon/attestation/eventlog"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
+)
+
+// tpmSection is the section [tpm] of a policy file.
+type tpmSection struct {
+	Roots []string            `toml:"roots"`
+	PCRs  map[string][]string `toml:"pcrs"` // of the SHA-256 bank
+
+	UnsafeDevelopmentKeys []string `toml:"unsafe_development_keys"`
+	UnsafeHostTPM         bool     `toml:"unsafe_host_tpm"`
+}
+
+// tpmPolicy is [tpmSection] as values.
+type tpmPolicy struct {
+	roots, keys [][32]byte
+	pcrs        map[int][][]byte
+	host        bool
+}
+
+// numPCRs is how many registers a TPM of a PC has (TCG PC Client Platform TPM
+// Profile 1.05, section 4.6.2).
+const numPCRs = 24
+
+func (p *Policy) buildTPM() error {
+	s := &p.f.TPM
+	t := &tpmPolicy{pcrs: map[int][][]byte{}, host: s.UnsafeHostTPM}
+	p.tpm = t
+	var errs []error
+	for _, l := range []struct {
+		key  string
+		list []string
+		to   *[][32]byte
+	}{{"tpm.roots", s.Roots, &t.roots}, {"tpm.unsafe_development_keys", s.UnsafeDevelopmentKeys, &t.keys}} {
+		ds, err := digests(l.key, l.list, 32)
+		errs = append(errs, err)
+		for _, d := range ds {
+			*l.to = append(*l.to, [32]byte(d))
+		}
+	}
+	for name, list := range s.PCRs {
+		n, err := strconv.Atoi(name)
+		if err != nil || n < 0 || n >= numPCRs || strconv.Itoa(n) != name {
+			errs = append(errs, problem("tpm.pcrs."+name, "%q is not a register from 0 to %d", name, numPCRs-1))
+			continue
+		}
+		if len(list) == 0 {
+			errs = append(errs, problem("tpm.pcrs."+name, "an empty list accepts nothing"))
+		}
+		ds, err := digests("tpm.pcrs."+name, list, eventlog.SHA256.Hash().Size())
+		errs = append(errs, err)
+		t.pcrs[n] = ds
+	}
+	if slices.Contains(p.f.Accept, KindTPM) && len(t.pcrs) == 0 {
+		errs = append(errs, problem("tpm.pcrs", "names no register, so any code would be accepted"))
+	}
+	return errors.Join(errs...)
+}
+
+func (t *tpmPolicy) options(simulated [][32]byte) tpm.Options {
+	return tpm.Options{Roots: t.roots, SimulatedRoots: simulated, UnsafeDevelopmentKeys: t.keys}
+}
+
+func (x *explainer) tpm() {
+	t := x.p.tpm
+	if len(t.pcrs) > 0 {
+		x.add("tpm.pcrs", "TPM: %d registers must have values that the policy lists.", len(t.pcrs))
+	}
+	x.choose(t.host, "tpm.confidential", "UNSAFE: TPM: the host may own the TPM.",
+		"TPM: the hardware of a confidential VM must vouch for the TPM: the host has genuine ones too.")
+	x.when(len(t.keys) > 0, "tpm.development", "UNSAFE: TPM: %d keys that nobody has certified are accepted.", len(t.keys))
+}
+
+func (w *warner) tpm(p *Policy) {
+	w.unsafe("tpm.unsafe_host_tpm", p.tpm.host, "quotes of a TPM that the host owns prove nothing against the host")
+	w.unsafe("tpm.unsafe_development_keys", len(p.tpm.keys) > 0, "keys are accepted that nobody has certified")
+}
