@@ -6,7 +6,7 @@
 // (56860), section 7.3 and table 23; "Versioned Chip Endorsement Key (VCEK)
 // Certificate and KDS Interface Specification" (57230), chapters 2 to 4.
 // Product lines: Milan, Genoa (with Bergamo and Siena, which use Genoa's keys)
-// and Turin. docs/spec/snp.md lists every check in order.
+// and Turin. docs/spec/endorsements.md, section 6 lists every check in order.
 //
 //	report -> VCEK or VLEK (ECDSA P-384) -> ASK or ASVK -> ARK (RSA-4096 PSS)
 //

@@ -9,7 +9,7 @@ import (
 )
 
 // Step names one step of the verification, in the order in which they run
-// (docs/spec/snp.md). A failure at one step means that the earlier ones held
+// (docs/spec/endorsements.md, section 6). A failure at one step means that the earlier ones held
 // and that the later ones were not reached.
 type Step string
 
