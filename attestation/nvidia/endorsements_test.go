@@ -3,6 +3,7 @@ package nvidia_test
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -145,6 +146,39 @@ func TestEndorsementLimit(t *testing.T) {
 	err := e.Add(documents(t, newDevice(t, vendor(), sim.NVIDIADeviceConfig{}))[0])
 	if fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), "more than 1024 documents") || e.Len() != nvidia.MaxParts {
 		t.Errorf("%v, %d parts", err, e.Len())
+	}
+	err = e.Add(chainPEM(newDevice(t, vendor(), sim.NVIDIADeviceConfig{}).Chain[0].Raw))
+	if fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), "more than 1024 documents") {
+		t.Errorf("PEM: %v", err)
+	}
+}
+
+// TestCompleteEnds builds chains that never reach a root, or reach one early.
+func TestCompleteEnds(t *testing.T) {
+	made := func(subject, issuer string) *x509.Certificate {
+		return &x509.Certificate{
+			Raw: []byte(subject + " by " + issuer), Subject: pkix.Name{CommonName: subject},
+			RawSubject: []byte(subject), RawIssuer: []byte(issuer),
+		}
+	}
+	report := mint(t, "GH100", sim.NVIDIAReport{})
+	for _, x := range []struct {
+		certs []*x509.Certificate
+		want  int
+	}{
+		{[]*x509.Certificate{made("x FMC LF", "a"), made("a", "b"), made("b", "a")}, 5},
+		{[]*x509.Certificate{made("x FMC LF", "a"), made("a", "a")}, 2},
+	} {
+		e := &nvidia.Endorsements{}
+		for _, c := range x.certs {
+			if err := e.AddCertificate(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ev := &nvidia.Evidence{Report: report}
+		if err := e.Complete(ev); err != nil || len(ev.Chain) != x.want {
+			t.Errorf("%v, %d certificates, want %d", err, len(ev.Chain), x.want)
+		}
 	}
 }
 

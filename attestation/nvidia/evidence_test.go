@@ -44,6 +44,7 @@ func TestEvidenceForm(t *testing.T) {
 		{"other type", "evidence: not of type", "2f7631", "2f7632"},
 		{"type of another length", "evidence: not of type", "70636f", "71636f"},
 		{"key twice", malformed, "01467265706f7274", "00467265706f7274"},
+		{"no key", malformed, "01467265706f7274", "467265706f7274"},
 		{"unknown key", malformed, "01467265706f7274", "03467265706f7274"},
 		{"unknown key", malformed, "0282446c", "0382446c"},
 		{"text for bytes", malformed, "01467265706f7274", "01667265706f7274"},
@@ -198,7 +199,7 @@ func TestFiles(t *testing.T) {
 	}{
 		{"file of 8388609 bytes", make([]byte, nvidia.MaxFile+1)}, {"evidence: ", []byte("no evidence")}, {"evidence: ", nil},
 		{"0 devices, want 1 to 64", []byte("[]")}, {"65 devices", jsonOf(t, many)}, {"0 devices", []byte(`{"evidences":[]}`)},
-		{"evidence file: ", []byte(`[`)}, {"evidence file: ", []byte(`{"evidence":1}`)}, {"evidence file: illegal base64", []byte(`{"evidence":"."}`)},
+		{"evidence file: unexpected end of JSON", []byte(`[`)}, {"evidence file: json: cannot unmarshal number", []byte(`{"evidence":1}`)}, {"evidence file: illegal base64", []byte(`{"evidence":"."}`)},
 		{"device 0: ", []byte(`{}`)}, {"bytes, too short", report[:100]}, {"are there", append(slices.Clone(report), 0)},
 	} {
 		list, err := nvidia.ParseFile(x.data)
