@@ -39,13 +39,10 @@ var (
 // IsAzureFile reports whether b starts like an [AzureFile]. It is a guess at the
 // kind of a file, not a check.
 func IsAzureFile(b []byte) bool {
-	if len(b) == 0 || len(b) > MaxAzureFile {
+	if len(b) > MaxAzureFile {
 		return false
 	}
-	m, err := object(b)
-	if err != nil {
-		return false
-	}
+	m, _ := object(b) // no members when it is none
 	return m["hcl_report"] != nil && m["tpm_quote"] != nil || m["report"] != nil && m["quote"] != nil && m["vcek"] != nil
 }
 

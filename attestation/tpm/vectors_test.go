@@ -376,7 +376,7 @@ func TestParseAzureFileRejects(t *testing.T) {
 			wantErr(t, err, fault.FamilyInput, tpm.StepEvidence, x.part)
 		})
 	}
-	for _, s := range []string{"", "{}", `{"report":1}`, `{"a":1,"a":2}`, "HCLA"} {
+	for _, s := range []string{"", "{}", old + strings.Repeat(" ", tpm.MaxAzureFile), `{"hcl_report":1,"tpm_quote":1`, `{"report":1}`, `{"a":1,"a":2}`, "HCLA"} {
 		if tpm.IsAzureFile([]byte(s)) {
 			t.Errorf("%q is taken for evidence", s)
 		}
