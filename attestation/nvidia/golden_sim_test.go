@@ -173,6 +173,7 @@ func TestGoldenRefusals(t *testing.T) {
 		{"another type", gpu, edited(`index="7" name="min" size="48" type="OpaqueData"`), vbios, fault.FamilyUnknown, "reference values that are no digests"},
 		{"an unknown attribute", gpu, edited(`index="7" minSvn="3" name="min" size="48" type="Measurement"`), vbios, fault.FamilyUnknown, "reference values that are no digests"},
 		{"an attribute of another namespace", gpu, edited(`index="7" name="min" size="48" type="Measurement" ns0:minSvn="3"`), vbios, fault.FamilyUnknown, "reference values that are no digests"},
+		{"a known attribute of another namespace", gpu, edited(`index="7" name="min" size="48" type="Measurement" ns0:size="3"`), vbios, fault.FamilyUnknown, "reference values that are no digests"},
 		{"index in another form", gpu, edited(`index="07" name="min" size="48" type="Measurement"`), vbios, fault.FamilyUnknown, "reference values that are no digests"},
 		{"negative index", gpu, edited(`index="-7" name="min" size="48" type="Measurement"`), vbios, fault.FamilyUnknown, "reference values that are no digests"},
 		{"long index", gpu, edited(`index="1007" name="min" size="48" type="Measurement"`), vbios, fault.FamilyUnknown, "reference values that are no digests"},

@@ -80,12 +80,12 @@ func splitNRAS(b []byte) (overall string, devices map[string]string, err error) 
 	if len(b) > MaxNRASTokens {
 		return "", nil, fmt.Errorf("tokens of %d bytes, limit %d", len(b), MaxNRASTokens)
 	}
-	outer, err := jsonArray(b)
-	if err != nil || len(outer) != 2 {
+	outer := jsonArray(b)
+	if len(outer) != 2 {
 		return "", nil, errors.New("not a set of tokens: not an array of two")
 	}
-	first, err := jsonArray(outer[0])
-	if err != nil || len(first) != 2 || jsonText(first[0]) != "JWT" {
+	first := jsonArray(outer[0])
+	if len(first) != 2 || jsonText(first[0]) != "JWT" {
 		return "", nil, errors.New(`not a set of tokens: no ["JWT", token]`)
 	}
 	detached, err := jsonObject(outer[1])
@@ -145,12 +145,12 @@ func (c *nrasCheck) overall(token string, devices map[string]string) error {
 
 // isDigest checks ["DIGEST", ["SHA-256", hex]] (RFC 9711, section 4.2.18.2).
 func isDigest(raw []byte, want [32]byte) error {
-	outer, err := jsonArray(raw)
-	if err != nil || len(outer) != 2 || jsonText(outer[0]) != "DIGEST" {
+	outer := jsonArray(raw)
+	if len(outer) != 2 || jsonText(outer[0]) != "DIGEST" {
 		return errors.New("the overall token has no digest of it")
 	}
-	inner, err := jsonArray(outer[1])
-	if err != nil || len(inner) != 2 || jsonText(inner[0]) != "SHA-256" && jsonText(inner[0]) != "SHA256" {
+	inner := jsonArray(outer[1])
+	if len(inner) != 2 || jsonText(inner[0]) != "SHA-256" && jsonText(inner[0]) != "SHA256" {
 		return errors.New("the overall token has no SHA-256 of it")
 	}
 	if jsonText(inner[1]) != hex.EncodeToString(want[:]) {

@@ -81,6 +81,10 @@ func TestNRAS(t *testing.T) {
 		!got.NotBefore.Equal(issued) || !got.NotAfter.Equal(issued.Add(time.Hour-1)) {
 		t.Errorf("facts %+v", got)
 	}
+	// A token need not say since when it is valid.
+	if _, err := nvidia.VerifyNRAS(f.tokens(t, sim.NRASTokens{EditClaims: func(_ string, c map[string]any) { delete(c, "iat"); delete(c, "nbf") }}), f.keys(t, nil), tokenNonce, f.o, at); err != nil {
+		t.Error(err)
+	}
 	if _, err := nvidia.VerifyNRAS(f.tokens(t, sim.NRASTokens{}), f.keys(t, nil), tokenNonce, nvidia.Options{}, at); err == nil {
 		t.Error("a simulated service was accepted that nobody named")
 	} else {
@@ -168,6 +172,9 @@ func TestNRASRefusals(t *testing.T) {
 		{"no submodules", claim("", "submods", nil), fault.FamilyFalse, "submods"},
 		{"other digest", claim("", "submods", map[string]any{"GPU-0": []any{"DIGEST", []any{"SHA-256", strings.Repeat("00", 32)}}}), fault.FamilyFalse, "another digest"},
 		{"other algorithm", claim("", "submods", map[string]any{"GPU-0": []any{"DIGEST", []any{"MD5", strings.Repeat("00", 16)}}}), fault.FamilyFalse, "no SHA-256"},
+		{"half a digest", claim("", "submods", map[string]any{"GPU-0": []any{"DIGEST"}}), fault.FamilyFalse, "no digest"},
+		{"another kind", claim("", "submods", map[string]any{"GPU-0": []any{"CLAIMS", []any{"SHA-256", strings.Repeat("00", 32)}}}), fault.FamilyFalse, "no digest"},
+		{"digest without a value", claim("", "submods", map[string]any{"GPU-0": []any{"DIGEST", []any{"SHA-256"}}}), fault.FamilyFalse, "no SHA-256"},
 		{"no digest", claim("", "submods", map[string]any{"GPU-0": "x"}), fault.FamilyFalse, "no digest"},
 		{"digest of another", claim("", "submods", map[string]any{"GPU-1": []any{"DIGEST", []any{"SHA-256", strings.Repeat("00", 32)}}}), fault.FamilyFalse, "no digest of it"},
 		{"one token too many", set(func(o string, d map[string]string) any { d["GPU-1"] = d["GPU-0"]; return []any{[]any{"JWT", o}, d} }), fault.FamilyFalse, "about 1 devices, tokens of 2"},
@@ -175,6 +182,19 @@ func TestNRASRefusals(t *testing.T) {
 		{"forged overall", set(func(o string, d map[string]string) any { return []any{[]any{"JWT", forge(o)}, d} }), fault.FamilyFalse, "did not sign it"},
 		{"forged device", sim.NRASTokens{EditToken: func(_, s string) string { return forge(s) }}, fault.FamilyFalse, `token of "GPU-0": key "nv-eat-kid-sim-1" did not sign it`},
 		{"short signature", set(func(o string, d map[string]string) any { return []any{[]any{"JWT", o[:len(o)-4]}, d} }), fault.FamilyFalse, "did not sign it"},
+		{"no signature", set(func(o string, d map[string]string) any {
+			return []any{[]any{"JWT", o[:strings.LastIndex(o, ".")+1]}, d}
+		}), fault.FamilyFalse, "did not sign it"},
+		{"a longer signature", set(func(o string, d map[string]string) any { return []any{[]any{"JWT", o + "AAAA"}, d} }), fault.FamilyFalse, "did not sign it"},
+		{"no token", set(func(o string, d map[string]string) any { return []any{[]any{"JWT"}, d} }), fault.FamilyInput, `no ["JWT", token]`},
+		{"devices in a list", set(func(o string, d map[string]string) any { return []any{[]any{"JWT", o}, []any{}} }), fault.FamilyInput, "tokens of devices: not a JSON object"},
+		{"65 devices", set(func(o string, d map[string]string) any {
+			for i := range 65 {
+				d[fmt.Sprint(i)] = o
+			}
+			return []any{[]any{"JWT", o}, d}
+		}), fault.FamilyInput, "66 tokens of devices"},
+		{"long model", claim("GPU-0", "hwmodel", strings.Repeat("x", 129)), fault.FamilyInput, "not allowed"},
 		{"padded", set(func(o string, d map[string]string) any { return []any{[]any{"JWT", o + "="}, d} }), fault.FamilyInput, "not base64url"},
 		{"line break", set(func(o string, d map[string]string) any { return []any{[]any{"JWT", o + "\n"}, d} }), fault.FamilyInput, "not base64url"},
 		{"two parts", set(func(o string, d map[string]string) any { return []any{[]any{"JWT", "a.b"}, d} }), fault.FamilyInput, "compact form"},
@@ -228,6 +248,21 @@ func TestNRASDuplicates(t *testing.T) {
 	_, err = nvidia.VerifyNRAS(b, f.keys(t, nil), tokenNonce, f.o, at)
 	wantErr(t, err, fault.FamilyInput, nvidia.StepToken, `"ALG" is not allowed`)
 
+	for _, c := range []struct{ header, claims, part string }{
+		{`[]`, `{}`, "header: not a JSON object"}, {`{"alg":"ES384","kid":"nv-eat-kid-sim-1"}`, `[]`, "claims: not a JSON object"},
+		{`{"alg":"ES384","kid":"nv-eat-kid-sim-1"`, `{}`, "header: not a JSON object"}, {`{"alg":"ES384","kid":"nv-eat-kid-sim-1"}`, `{"a":}`, "claims: not a JSON object"},
+		{`{"alg":"ES384","kid":"nv-eat-kid-sim-1"}`, `{"a":1}}`, "claims: not a JSON object"},
+	} {
+		if token, err = f.SignJWS([]byte(c.header), []byte(c.claims)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err = json.Marshal([]any{[]string{"JWT", token}, map[string]string{"GPU-0": token}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = nvidia.VerifyNRAS(b, f.keys(t, nil), tokenNonce, f.o, at)
+		wantErr(t, err, fault.FamilyInput, nvidia.StepToken, c.part)
+	}
+
 	// One name twice in what is signed.
 	token, err = f.SignJWS([]byte(`{"alg":"ES384","kid":"nv-eat-kid-sim-1"}`), []byte(`{"iss":"a","iss":"b"}`))
 	if err != nil {
@@ -274,6 +309,7 @@ func TestNRASKeys(t *testing.T) {
 		{"authority expired", edit("nras-authority", func(c *x509.Certificate) { c.NotAfter = at.Add(-time.Second) }), fault.FamilyUnknown, nvidia.StepToken, "expired"},
 		{"no authority", edit("nras-authority", func(c *x509.Certificate) { c.IsCA = false }), fault.FamilyFalse, nvidia.StepChain, "is not signed by"},
 		{"not for signing", edit("nras-key", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }), fault.FamilyFalse, nvidia.StepChain, "not for signing tokens"},
+		{"algorithm", edit("nras-key", func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA256 }), fault.FamilyFalse, nvidia.StepChain, "signature algorithm ECDSA-SHA256"},
 		{"another authority", edit("nras-key", func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = true, true }), fault.FamilyFalse, nvidia.StepChain, "not for signing tokens"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -282,12 +318,27 @@ func TestNRASKeys(t *testing.T) {
 			wantErr(t, err, c.family, c.step, c.part)
 		})
 	}
+	// An authority of the same key and another name.
+	a, b := newVendor(t, sim.NVIDIAConfig{}), newVendor(t, edit("nras-authority", func(c *x509.Certificate) { c.Subject.CommonName = "another" }))
+	s, err := a.NewNRAS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := b.NewNRAS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Authority = other.Authority
+	twin := nrasFixture{s, nvidia.Options{SimulatedRoots: [][32]byte{s.Root()}}}
+	_, err = nvidia.VerifyNRAS(twin.tokens(t, sim.NRASTokens{}), twin.keys(t, nil), tokenNonce, twin.o, at)
+	wantErr(t, err, fault.FamilyFalse, nvidia.StepChain, `is issued by "NVIDIA Attestation Service GPU Intermediate 004", not by "another"`)
+
 	// The certificate of this service's key under the name of the other's authority.
 	f, g := newNRAS(t, sim.NVIDIAConfig{}), newNRAS(t, sim.NVIDIAConfig{})
 	k := f.keys(t, func(k sim.JWK) {
 		k["x5c"] = []string{base64.StdEncoding.EncodeToString(f.Cert.Raw), base64.StdEncoding.EncodeToString(g.Authority.Raw)}
 	})
-	_, err := nvidia.VerifyNRAS(f.tokens(t, sim.NRASTokens{}), k, tokenNonce, g.o, at)
+	_, err = nvidia.VerifyNRAS(f.tokens(t, sim.NRASTokens{}), k, tokenNonce, g.o, at)
 	wantErr(t, err, fault.FamilyFalse, nvidia.StepChain, "is not signed by")
 }
 
@@ -305,6 +356,8 @@ func TestNRASKeyForms(t *testing.T) {
 		{"use", func(k sim.JWK) { k["use"] = "enc" }, "use is not sig"},
 		{"algorithm", func(k sim.JWK) { k["alg"] = "HS384" }, "alg is not ES384"},
 		{"x", func(k sim.JWK) { k["x"] = "AA" }, "x is not a coordinate"},
+		{"x and more", func(k sim.JWK) { k["x"] = k["x"].(string) + "!" }, "x is not a coordinate"},
+		{"long certificate", func(k sim.JWK) { k["x5c"] = []string{strings.Repeat("AAAA", 3000), ""} }, "x5c holds 9000 bytes"},
 		{"not on the curve", func(k sim.JWK) { k["y"] = k["x"] }, "not a point"},
 		{"no certificates", func(k sim.JWK) { delete(k, "x5c") }, "x5c is not two certificates"},
 		{"one certificate", func(k sim.JWK) { k["x5c"] = k["x5c"].([]string)[:1] }, "x5c is not two certificates"},
@@ -330,8 +383,9 @@ func TestNRASKeyForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ set, part string }{
-		{string(twice), "is there twice"}, {`{"keys":[]}`, "no list"}, {`{"keys":{}}`, "no list"}, {`[]`, "not a JSON object"}, {`{}x`, "text after"},
+		{string(twice), "is there twice"}, {`{"keys":[]}`, "no list"}, {`{"keys":{}}`, "no list"}, {`[]`, "not a JSON object"}, {`{}x`, "not a JSON object"},
 		{strings.Repeat(" ", nvidia.MaxNRASKeys+1), "limit"}, {`{"keys":[` + strings.Repeat("0,", 256) + `0]}`, "no list"},
+		{`{"keys":["x"]}`, "key 0: not a JSON object"}, {`{"keys":null}`, "no list"},
 	} {
 		_, err := nvidia.ParseNRASKeys([]byte(c.set))
 		wantErr(t, err, fault.FamilyInput, nvidia.StepToken, c.part)

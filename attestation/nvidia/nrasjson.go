@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"unicode/utf8"
 )
 
@@ -15,51 +14,42 @@ type object map[string]json.RawMessage
 
 // jsonObject reads an object and nothing after it.
 func jsonObject(b []byte) (object, error) {
-	if !utf8.Valid(b) {
-		return nil, errors.New("not UTF-8")
-	}
 	d := json.NewDecoder(bytes.NewReader(b))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	if t, _ := d.Token(); t != json.Delim('{') || !json.Valid(b) || !utf8.Valid(b) {
 		return nil, errors.New("not a JSON object")
 	}
 	o := object{}
 	for d.More() {
 		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return nil, errors.New("not a JSON object")
+		if err != nil {
+			return nil, err
 		}
+		name := fmt.Sprint(t)
 		if _, twice := o[name]; twice {
 			return nil, fmt.Errorf("%.80q is there twice", name)
 		}
 		var v json.RawMessage
 		if err := d.Decode(&v); err != nil {
-			return nil, errors.New("not a JSON object")
+			return nil, err
 		}
 		o[name] = v
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, errors.New("not a JSON object")
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("text after the JSON object")
 	}
 	return o, nil
 }
 
-// jsonArray reads an array.
-func jsonArray(b []byte) ([]json.RawMessage, error) {
+// jsonArray reads an array; it is nil when b is none.
+func jsonArray(b []byte) []json.RawMessage {
 	var a []json.RawMessage
-	if err := json.Unmarshal(b, &a); err != nil || a == nil {
-		return nil, errors.New("not a JSON array")
+	if json.Unmarshal(b, &a) != nil {
+		return nil
 	}
-	return a, nil
+	return a
 }
 
 // jsonText reads a string; it is empty when b is none.
 func jsonText(b []byte) string {
 	var s string
-	if len(b) == 0 || b[0] != '"' || json.Unmarshal(b, &s) != nil {
+	if json.Unmarshal(b, &s) != nil {
 		return ""
 	}
 	return s

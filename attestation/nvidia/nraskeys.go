@@ -59,8 +59,8 @@ func ParseNRASKeys(b []byte) (*NRASKeys, error) {
 	if err != nil {
 		return nil, inputAt(StepToken, "key set: %w", err)
 	}
-	list, err := jsonArray(set["keys"])
-	if err != nil || len(list) == 0 || len(list) > maxNRASKeys {
+	list := jsonArray(set["keys"])
+	if len(list) == 0 || len(list) > maxNRASKeys {
 		return nil, inputAt(StepToken, "key set: no list of 1 to %d keys", maxNRASKeys)
 	}
 	k := &NRASKeys{keys: map[string]*nrasKey{}}
@@ -108,15 +108,18 @@ func readNRASKey(raw []byte) (string, *nrasKey, error) {
 
 // readCertificates reads x5c, a certificate of the key and its issuer.
 func (k *nrasKey) readCertificates(raw []byte) error {
-	list, err := jsonArray(raw)
-	if err != nil || len(list) != 2 {
+	list := jsonArray(raw)
+	if len(list) != 2 {
 		return errors.New("x5c is not two certificates")
 	}
 	var certs [2]*x509.Certificate
 	for i := range certs {
 		der, err := base64.StdEncoding.Strict().DecodeString(jsonText(list[i]))
-		if err != nil || len(der) > maxCertificate {
+		if err != nil {
 			return errors.New("x5c is not base64")
+		}
+		if len(der) > maxCertificate {
+			return fmt.Errorf("x5c holds %d bytes, limit %d", len(der), maxCertificate)
 		}
 		if certs[i], err = x509.ParseCertificate(der); err != nil {
 			return errors.New("x5c is not certificates")

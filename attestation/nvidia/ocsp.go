@@ -111,15 +111,20 @@ func readOCSP(der []byte) (*ocspBasic, error) {
 // isFor reports whether the response is about the certificate of this serial
 // number by this issuer. The issuer counts: one responder key may serve several.
 func (r *ocspResponse) isFor(c, issuer *x509.Certificate) bool {
+	return r.id.Serial.Cmp(c.SerialNumber) == 0 &&
+		bytes.Equal(r.id.IssuerName, r.sum(issuer.RawSubject)) && bytes.Equal(r.id.IssuerKey, r.sum(keyBits(issuer)))
+}
+
+// keyBits returns the public key as OCSP hashes it, nothing when it is malformed.
+func keyBits(c *x509.Certificate) []byte {
 	var key struct {
 		Algorithm pkix.AlgorithmIdentifier
 		Bits      asn1.BitString
 	}
-	if _, err := asn1.Unmarshal(issuer.RawSubjectPublicKeyInfo, &key); err != nil {
-		return false
+	if _, err := asn1.Unmarshal(c.RawSubjectPublicKeyInfo, &key); err != nil {
+		return nil
 	}
-	return r.id.Serial.Cmp(c.SerialNumber) == 0 &&
-		bytes.Equal(r.id.IssuerName, r.sum(issuer.RawSubject)) && bytes.Equal(r.id.IssuerKey, r.sum(key.Bits.RightAlign()))
+	return key.Bits.RightAlign()
 }
 
 func (r *ocspResponse) sum(b []byte) []byte {

@@ -7,8 +7,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
@@ -157,15 +155,8 @@ func named(r *ocspResponse, signer *x509.Certificate) error {
 	if r.RawResponderName != nil && bytes.Equal(r.RawResponderName, signer.RawSubject) {
 		return nil
 	}
-	var key struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Bits      asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(signer.RawSubjectPublicKeyInfo, &key); err != nil {
-		return errors.New("its responder's key is malformed")
-	}
 	// SHA-1 is only a name here.
-	if d := sha1.Sum(key.Bits.RightAlign()); bytes.Equal(r.ResponderKeyHash, d[:]) {
+	if d := sha1.Sum(keyBits(signer)); bytes.Equal(r.ResponderKeyHash, d[:]) {
 		return nil
 	}
 	return errors.New("it names another responder")

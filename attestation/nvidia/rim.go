@@ -165,8 +165,8 @@ func readResource(e *element) (r resource, err error) {
 	default: // NVIDIA's two verifiers read anything else in opposite ways
 		return r, fmt.Errorf("resource %.80q: active is %.20q, want True or False", r.name, v)
 	}
-	r.index, err = decimal(e.attr("", "index"))
-	if r.digests = err == nil && r.index < MaxMeasurements && e.plain(); !r.digests {
+	r.index = decimal(e.attr("", "index"))
+	if r.digests = r.index >= 0 && r.index < MaxMeasurements && e.plain(); !r.digests {
 		return r, nil
 	}
 	if e.attr("", "size") != strconv.Itoa(DigestSize) {
@@ -195,8 +195,8 @@ func (e *element) plain() bool {
 
 // readHashes reads the attributes Hash0 to Hashn: as many as are announced.
 func readHashes(e *element) ([][DigestSize]byte, error) {
-	n, err := decimal(e.attr("", "alternatives"))
-	if err != nil || n < 1 || n > maxAlternatives {
+	n := decimal(e.attr("", "alternatives"))
+	if n < 1 || n > maxAlternatives {
 		return nil, fmt.Errorf("number of alternatives is not 1 to %d", maxAlternatives)
 	}
 	values := make([][DigestSize]byte, n)
@@ -218,13 +218,12 @@ func readHashes(e *element) ([][DigestSize]byte, error) {
 	return values, nil
 }
 
-// decimal reads a number of at most three digits in its one decimal form.
-func decimal(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || len(s) > 3 || strconv.Itoa(n) != s || n < 0 {
-		return 0, errors.New("not a number")
+// decimal reads a number in its one decimal form; it is negative when s is none.
+func decimal(s string) int {
+	if n, _ := strconv.Atoi(s); strconv.Itoa(n) == s {
+		return n
 	}
-	return n, nil
+	return -1
 }
 
 // attr returns the value of an attribute, or nothing.

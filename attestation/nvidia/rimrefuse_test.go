@@ -176,6 +176,10 @@ func TestRIMSignature(t *testing.T) {
 		{"reference by id", resign(t, swap(`URI=""`, `URI="#x"`)), fault.FamilyInput, `URI is "#x"`},
 		{"reference elsewhere", resign(t, swap(`URI=""`, `URI="http://x/"`)), fault.FamilyInput, "URI is"},
 		{"no URI", resign(t, swap(` URI=""`, ``)), fault.FamilyInput, "has 0 attributes"},
+		{"another attribute", resign(t, swap(`URI=""`, `Type=""`)), fault.FamilyInput, `Type is ""`},
+		{"URI of another namespace", resign(t, swap(`URI=""`, `ns2:URI=""`)), fault.FamilyInput, `ns2:URI is ""`},
+		{"a long SignedInfo", swap("<ds:SignedInfo>", "<ds:SignedInfo>"+strings.Repeat(">", 1<<20)), fault.FamilyInput, "limit 4194304"},
+		{"a long content", swap("<ns0:Payload>", strings.Repeat(">", 1<<20)+"<ns0:Payload>"), fault.FamilyInput, "limit 4194304"},
 		{"reference with a type", resign(t, swap(`URI=""`, `Type="x" URI=""`)), fault.FamilyInput, "has 2 attributes"},
 		{"two references", resign(t, func(s string) string { i := strings.Index(s, "<ds:Reference"); return s + s[i:] }), fault.FamilyInput, "SignedInfo does not hold just"},
 		{"no reference", resign(t, func(s string) string { i := strings.Index(s, "<ds:Reference"); return s[:i] }), fault.FamilyInput, "does not hold all of"},
@@ -213,6 +217,15 @@ func TestRIMSignature(t *testing.T) {
 			b, _, a := between(s, "<ds:SignatureValue>", "</ds:SignatureValue>")
 			return b + "AAAA" + a
 		}, fault.FamilyInput, "signature of 3 bytes"},
+		{"signature not in base64", func(s string) string {
+			b, _, a := between(s, "<ds:SignatureValue>", "</ds:SignatureValue>")
+			return b + "!" + a
+		}, fault.FamilyInput, "SignatureValue is not base64"},
+		{"no signature value", func(s string) string {
+			b, _, a := between(s, "<ds:SignatureValue>", "</ds:SignatureValue>")
+			return b + a
+		}, fault.FamilyInput, "does not hold base64 alone"},
+		{"signature value with an attribute", swap("<ds:SignatureValue>", `<ds:SignatureValue Id="x">`), fault.FamilyInput, "does not hold base64 alone"},
 		{"signature of zeros", func(s string) string {
 			b, _, a := between(s, "<ds:SignatureValue>", "</ds:SignatureValue>")
 			return b + strings.Repeat("A", 128) + a
@@ -288,6 +301,7 @@ func TestRIMContent(t *testing.T) {
 		{"missing alternative", swap(r1, `active="True" alternatives="2" index="1"`), "alternative 1 is not"},
 		{"unannounced alternative", swap(`active="True" alternatives="2" index="23"`, `active="True" alternatives="1" index="23"`), "more alternatives than announced"},
 		{"short hash", hash(func(h string) string { return h[2:] }), "alternative 0 is not"},
+		{"half a byte more", hash(func(h string) string { return h + "0" }), "alternative 0 is not"},
 		{"odd hash", hash(func(h string) string { return "zz" + h[2:] }), "alternative 0 is not"},
 		{"nothing active", func(s string) string { return strings.ReplaceAll(s, `active="True"`, `active="False"`) }, "no active measurement"},
 		{"other namespace", func(s string) string {
@@ -399,7 +413,9 @@ func TestRIMService(t *testing.T) {
 		}
 		wantErr(t, verifyRIM(b), fault.FamilyInput, nvidia.StepRIM, c.part)
 	}
-	for _, in := range []string{`{"rim":""} x`, `{`, "{" + strings.Repeat(" ", 6<<20)} {
-		wantErr(t, verifyRIM([]byte(in)), fault.FamilyInput, nvidia.StepRIM, "JSON")
+	for _, c := range []struct{ in, part string }{
+		{`{"rim":""} x`, "not one JSON object"}, {`{`, "not one JSON object"}, {"{" + strings.Repeat(" ", 6<<20), "bytes of JSON, limit"},
+	} {
+		wantErr(t, verifyRIM([]byte(c.in)), fault.FamilyInput, nvidia.StepRIM, c.part)
 	}
 }
