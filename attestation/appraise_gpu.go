@@ -59,8 +59,12 @@ func (a *appraisal) device(name string, d *nvidia.Facts) {
 			strings.Join(g.Features, ", "), name+cmp.Or(string(f), "not reported"))
 	}
 	golden := d.Golden != nil && d.Golden.Match()
-	a.rule(golden || g.UnsafeMismatch, "gpu.golden", "the measurements of the device are those that the vendor published",
+	differs := d.Golden != nil && len(d.Golden.Mismatches) > 0
+	a.rule(golden || g.UnsafeMismatch || g.UnsafeWithoutRIM && !differs, "gpu.golden", "the measurements of the device are those that the vendor published",
 		"all golden", name+goldenText(d))
+	if !golden {
+		a.skip("%spublished measurements: %s", name, goldenText(d))
+	}
 	if g.minDriver != nil && !d.Kind.Switch() {
 		v, ok := version(d.Report.Opaque.Driver)
 		a.rule(ok && slices.Compare(v, g.minDriver) >= 0, "gpu.min_driver", "the driver is recent enough", "at least "+g.MinDriver, name+d.Report.Opaque.Driver)

@@ -214,3 +214,49 @@ func TestGPUAlone(t *testing.T) {
 		t.Error("a changed root certificate is accepted")
 	}
 }
+
+// What a policy may do without, and what it may not even then.
+func TestUnsafeGPU(t *testing.T) {
+	rimless := func(w *gpuWorld) {
+		w.endorse = func(e *attestation.Endorsements) {
+			docs, err := gpuDevice().Endorsements(gpuVendor(), now.Add(-time.Hour), now.Add(24*time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, d := range docs {
+				if nvidia.IsRIM(d) {
+					continue
+				}
+				if err := e.AddFile(fmt.Sprint(i), d); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	differs := func(w *gpuWorld) { w.report.Measurements = map[int][]byte{9: make([]byte, 48)} }
+	for _, c := range []struct {
+		name, option string
+		change       func(*gpuWorld)
+		good         bool
+	}{
+		{"no RIM documents", "", rimless, false},
+		{"no RIM documents, allowed", "unsafe_without_rim = true", rimless, true},
+		{"no revocation", "", func(w *gpuWorld) { w.endorse = nil }, false},
+		{"no revocation nor RIM documents, allowed", "unsafe_without_rim = true\nunsafe_without_revocation = true", func(w *gpuWorld) { w.endorse = nil }, true},
+		{"differs", "unsafe_without_rim = true", differs, false},
+		{"differs, allowed", "unsafe_measurements_differ = true", differs, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newGPUWorld(t)
+			w.policy = strings.Replace(w.policy, "min_count = 0", "min_count = 1\n"+c.option, 1)
+			c.change(w)
+			v, err := w.verify()
+			if (err == nil) != c.good {
+				t.Fatalf("%v", err)
+			}
+			if c.good && len(v.Verdict().NotChecked) < 4 {
+				t.Errorf("not said what was not checked: %q", v.Verdict().NotChecked)
+			}
+		})
+	}
+}

@@ -18,6 +18,7 @@ type gpuSection struct {
 
 	UnsafeExpiredRIMSigners bool `toml:"unsafe_expired_rim_signers"`
 	UnsafeMismatch          bool `toml:"unsafe_measurements_differ"`
+	UnsafeWithoutRIM        bool `toml:"unsafe_without_rim"`
 	UnsafeUnrevoked         bool `toml:"unsafe_without_revocation"`
 }
 
@@ -71,6 +72,7 @@ func (g *gpuPolicy) options(roots [][32]byte) nvidia.Options {
 	return nvidia.Options{
 		SimulatedRoots:          roots,
 		WithoutRevocationUnsafe: g.UnsafeUnrevoked,
+		WithoutRIMUnsafe:        g.UnsafeWithoutRIM,
 		ExpiredRIMSignersUnsafe: g.UnsafeExpiredRIMSigners,
 	}
 }
@@ -99,12 +101,14 @@ func (x *explainer) gpu() {
 		"GPU: all measurements of driver and VBIOS must be those that the vendor published for them.")
 	x.when(g.minDriver != nil, "gpu.min_driver", "GPU: the driver must be of version %s or later.", g.MinDriver)
 	x.add("gpu.min_count", "GPU: a node must have at least %d.", g.MinCount)
+	x.when(g.UnsafeWithoutRIM, "gpu.golden", "UNSAFE: GPU: where the published measurements are missing, nothing is compared.")
 	x.when(g.UnsafeUnrevoked, "gpu.revocation", "UNSAFE: GPU: a device counts without proof that it is not revoked.")
 	x.when(g.UnsafeExpiredRIMSigners, "gpu.rim", "UNSAFE: GPU: the key that signed the published measurements may have expired.")
 }
 
 func (w *warner) gpu(p *Policy) {
 	w.unsafe("gpu.unsafe_measurements_differ", p.gpu.UnsafeMismatch, "GPUs may run firmware that the vendor did not publish")
+	w.unsafe("gpu.unsafe_without_rim", p.gpu.UnsafeWithoutRIM, "GPUs may run any firmware where published measurements are missing")
 	w.unsafe("gpu.unsafe_without_revocation", p.gpu.UnsafeUnrevoked, "revoked GPUs are accepted")
 	w.unsafe("gpu.unsafe_expired_rim_signers", p.gpu.UnsafeExpiredRIMSigners, "published measurements count after their signer's time")
 }
