@@ -159,8 +159,8 @@ func offline(v *attestation.Verdict, p *attestation.Policy, err error) error {
 // unknownCode adds the check that a verdict over single evidence leaves out.
 func unknownCode(v *attestation.Verdict, p *attestation.Policy, err error) error {
 	known := slices.ContainsFunc(v.Checks, func(c attestation.Check) bool { return c.Rule == ruleMeasurements })
-	if !v.Authentic || known || v.Kind == attestation.KindSGX || !p.Measurements().Registry {
-		return err
+	if !v.Authentic || known || !slices.Contains([]string{attestation.KindTDX, attestation.KindSNP}, v.Kind) || !p.Measurements().Registry {
+		return err // what runs elsewhere is judged by other rules
 	}
 	v.NotChecked = slices.DeleteFunc(v.NotChecked, func(s string) bool { return strings.HasPrefix(s, "measurement: ") })
 	c := attestation.Check{Rule: ruleMeasurements, Text: "the registry lists the measurement", Outcome: attestation.NotSure, Got: "no registry was read"}
