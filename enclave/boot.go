@@ -182,7 +182,33 @@ func (e *Enclave) readChain(ctx context.Context) error {
 		return attestation.ChainDisagrees("node %v belongs to registry %v, the configuration names %v", node.Address, node.Root, e.cfg.Registry)
 	}
 	e.epoch = node.Current + 1
-	return nil
+	return e.checkLog(node)
+}
+
+// checkLog finds a data directory that is in use, damaged, or older than the
+// chain's head before a registration is paid for, and before another enclave of
+// this node loses its epoch. What counts is the look after the registration.
+func (e *Enclave) checkLog(node *registry.Node) error {
+	l, err := ledger.Open(e.opts.DataDir, e.genesis(node, [32]byte{}))
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	return l.Close()
+}
+
+// genesis is what the chain says of the log, for a boot with this receipt key.
+func (e *Enclave) genesis(node *registry.Node, key [32]byte) ledger.Genesis {
+	g := ledger.Genesis{
+		ChainID: e.cfg.ChainID, Node: e.cfg.Node, Epoch: e.epoch,
+		ChainSize: node.Anchor.Size, ChainRoot: node.Anchor.Root,
+		ReceiptKeys: map[uint32][32]byte{e.epoch: key},
+	}
+	for n, r := range node.Epochs {
+		if n < e.epoch {
+			g.ReceiptKeys[n] = r.ReceiptKey
+		}
+	}
+	return g
 }
 
 // readHead proves the latest block. Its time is a lower bound for the clock.

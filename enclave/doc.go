@@ -19,7 +19,7 @@ type State int32
 // The states, in order.
 const (
 	StateConfiguration State = iota // measured configuration is read and bound
-	StateChain                      // head and time of the chain, node record
+	StateChain                      // head and time of the chain, node record, and whether the stored log fits
 	StateEngine                     // model and engine
 	StateSelfTest                   // known answers
 	StateKeys                       // receipt, log, identity and OHTTP keys

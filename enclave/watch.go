@@ -91,17 +91,7 @@ func (e *Enclave) awaitRegistration(ctx context.Context, node *registry.Node) er
 	}
 	e.bundle.Store(b) // the host may have registered evidence that was replaced since
 	e.enter(StateLog)
-	g := ledger.Genesis{
-		ChainID: e.cfg.ChainID, Node: e.cfg.Node, Epoch: e.epoch,
-		ChainSize: node.Anchor.Size, ChainRoot: node.Anchor.Root,
-		ReceiptKeys: map[uint32][32]byte{e.epoch: public(e.receiptKey)},
-	}
-	for n, r := range node.Epochs {
-		if n < e.epoch {
-			g.ReceiptKeys[n] = r.ReceiptKey
-		}
-	}
-	l, err := ledger.Open(e.opts.DataDir, g)
+	l, err := ledger.Open(e.opts.DataDir, e.genesis(node, public(e.receiptKey)))
 	if err != nil {
 		return &overError{fmt.Errorf("opening the log: %w", err)}
 	}

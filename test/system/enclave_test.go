@@ -59,9 +59,8 @@ file_hash = "%x"
 	return c
 }
 
-// launch boots an enclave of a node over a directory and starts to serve its
-// port; it is not registered.
-func (w *world) launch(t testing.TB, node attestation.Address, dir string, change ...func(*enclave.Options)) *runtime {
+// options are those of an enclave of a node over a directory.
+func (w *world) options(t testing.TB, node attestation.Address, dir string, change ...func(*enclave.Options)) enclave.Options {
 	t.Helper()
 	dev, err := simdevice.New(w.net.Platform, w.program)
 	if err != nil {
@@ -74,6 +73,25 @@ func (w *world) launch(t testing.TB, node attestation.Address, dir string, chang
 	for _, f := range change {
 		f(&o)
 	}
+	return o
+}
+
+// bootError boots an enclave that must not boot.
+func (w *world) bootError(t testing.TB, node attestation.Address, dir string) error {
+	t.Helper()
+	_, err := enclave.Boot(testContext(t), w.options(t, node, dir))
+	if err == nil {
+		t.Fatal("the enclave boots")
+	}
+	return err
+}
+
+// launch boots an enclave of a node over a directory and starts to serve its
+// port; it is not registered.
+func (w *world) launch(t testing.TB, node attestation.Address, dir string, change ...func(*enclave.Options)) *runtime {
+	t.Helper()
+	o := w.options(t, node, dir, change...)
+	var err error
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &runtime{w: w, node: node, dir: dir, done: make(chan struct{})}
 	if r.e, err = enclave.Boot(ctx, o); err != nil {
@@ -249,10 +267,4 @@ func copyDir(t testing.TB, to, from string) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// enclaveMain is this test binary as the program of an enclave, started by a
-// host.
-func enclaveMain([]string) int {
-	return 1
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -317,7 +318,7 @@ func TestAbandonedAnswer(t *testing.T) {
 	secret := newSecret()
 	a, err := x.newUser(t, l).ask(t, secret, false)
 	wantError(t, err, unknown, secret, "not received to its end")
-	if string(a.body) != liarsWords[:20] || json.Valid(a.body) {
+	if len(a.body) == 0 || !strings.HasPrefix(liarsWords[:20], string(a.body)) || json.Valid(a.body) { // some may wait for the receipt
 		t.Errorf("read %q", a.body)
 	}
 }

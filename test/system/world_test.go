@@ -68,9 +68,6 @@ type world struct {
 var shared *world
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "run" {
-		os.Exit(enclaveMain(os.Args[2:])) // this binary as the enclave's program
-	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("6") // these tests wait more than they work
