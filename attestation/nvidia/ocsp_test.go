@@ -1,6 +1,7 @@
 package nvidia_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -332,6 +333,8 @@ func TestOCSPForms(t *testing.T) {
 		{"try later", func() []byte { return ocsp.TryLaterErrorResponse }, "the responder answered: try later"},
 		{"nothing", func() []byte { return nil }, "malformed"},
 		{"trailing", func() []byte { return append(good.mint(t), 0) }, "malformed"},
+		{"length of an explicit tag", func() []byte { return tagLength(t, good.mint(t), bytes.Index) }, "malformed"},
+		{"length of an inner explicit tag", func() []byte { return tagLength(t, good.mint(t), bytes.LastIndex) }, "malformed"},
 		{"success without a response", func() []byte { return []byte{0x30, 3, 0x0a, 1, 0} }, "malformed"},
 		{"long", func() []byte { return make([]byte, 8<<10+1) }, "limit 8192"},
 		{"two certificates", func() []byte { a := good; a.copies = 2; return a.mint(t) }, "about 2 certificates"},
@@ -351,6 +354,21 @@ func TestOCSPForms(t *testing.T) {
 			wantErr(t, err, fault.FamilyInput, nvidia.StepRevocation, c.part)
 		})
 	}
+}
+
+// tagLength changes the length of an explicit tag 0, which encoding/asn1 does not
+// look at.
+func tagLength(t testing.TB, der []byte, find func(s, sep []byte) int) []byte {
+	t.Helper()
+	i := find(der, []byte{0xa0, 0x82})
+	if i < 0 {
+		t.Fatal("no explicit tag")
+	}
+	der[i+3] ^= 1
+	if _, err := ocsp.ParseResponse(der, nil); err != nil {
+		t.Fatalf("package ocsp sees it: %v", err)
+	}
+	return der
 }
 
 // TestOCSPOracle compares with package ocsp: what is good here is good there.
