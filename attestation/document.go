@@ -4,8 +4,8 @@ import "time"
 
 // Document describes one endorsement by what it says of itself.
 type Document struct {
-	Vendor    string    `json:"vendor"`  // "intel" or "amd"
-	Kind      string    `json:"kind"`    // "certificate", "revocation list", "TCB info", "QE identity"
+	Vendor    string    `json:"vendor"`  // "intel", "amd", "nvidia", or "tpm" for those who certify TPMs
+	Kind      string    `json:"kind"`    // "certificate", "revocation list", "TCB info", "QE identity", "RIM document", "OCSP response"
 	Subject   string    `json:"subject"` // what it is for, or whose it is
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"` // the last moment of its validity
@@ -26,5 +26,7 @@ func (e *Endorsements) Documents() []Document {
 	}
 	e.intel.Each(list("intel"))
 	e.amd.Each(list("amd"))
+	e.nvidia.Each(list("nvidia"))
+	e.tpm.Each(list("tpm"))
 	return out
 }

@@ -1,10 +1,13 @@
 package attestation
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
 )
 
 // Missing is a document that a verification needs, and did not have or found
@@ -15,6 +18,9 @@ type Missing struct {
 	// ChainHeader is the field of the answer's header that holds the chain of the
 	// document's issuer as URL-encoded PEM; empty for none.
 	ChainHeader string
+	// Request is an OCSP request, to send by POST (RFC 6960, appendix A.1); nil
+	// means that the document lies at the address.
+	Request []byte
 }
 
 // MissingDocuments returns the documents whose lack is among the reasons of err,
@@ -23,15 +29,25 @@ type Missing struct {
 func MissingDocuments(err error) []Missing {
 	var out []Missing
 	add := func(m Missing) {
-		if !slices.ContainsFunc(out, func(o Missing) bool { return o.What == m.What && slices.Equal(o.URLs, m.URLs) }) {
+		if !slices.ContainsFunc(out, func(o Missing) bool {
+			return o.What == m.What && slices.Equal(o.URLs, m.URLs) && bytes.Equal(o.Request, m.Request)
+		}) {
 			out = append(out, m)
 		}
 	}
 	walk(err, func(e error) {
 		switch x := e.(type) {
 		case *intel.MissingError:
-			add(Missing{x.What, []string{x.URL}, x.ChainHeader})
+			add(Missing{What: x.What, URLs: []string{x.URL}, ChainHeader: x.ChainHeader})
 		case *amd.MissingError:
+			add(Missing{What: x.What, URLs: slices.Clone(x.URLs)})
+		case *nvidia.MissingError:
+			m := Missing{What: x.What, Request: bytes.Clone(x.Request)}
+			if x.URL != "" {
+				m.URLs = []string{x.URL}
+			}
+			add(m)
+		case *tpm.MissingError:
 			add(Missing{What: x.What, URLs: slices.Clone(x.URLs)})
 		}
 	})

@@ -48,6 +48,10 @@ type MissingError struct {
 	What string // which endorsement
 	Why  string // "missing", or what is wrong with the one that is there
 	URL  string // where to get it; may be empty
+
+	// Request is an OCSP request, to send to URL by POST (RFC 6960, appendix
+	// A.1); nil means that the document lies there.
+	Request []byte
 }
 
 func (e *MissingError) Error() string {

@@ -2,6 +2,7 @@ package nvidia
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha1"
@@ -48,9 +49,20 @@ func (k *ocspCheck) chain(chain []*x509.Certificate, first int) (Revocation, err
 }
 
 // good returns the response that says good, or nothing when there is none and
-// the caller opted out. What the newest response of an authorized responder says
-// counts, and every revocation for good, however old.
+// the caller opted out. An error that one is missing says what to ask for.
 func (k *ocspCheck) good(c, issuer *x509.Certificate) (*ocspResponse, error) {
+	r, err := k.response(c, issuer)
+	var m *MissingError
+	if errors.As(err, &m) {
+		// The hash only names the issuer; NVIDIA's own verifiers ask with it too.
+		m.Request, _ = ocsp.CreateRequest(c, issuer, &ocsp.RequestOptions{Hash: crypto.SHA384})
+	}
+	return r, err
+}
+
+// response finds the response: what the newest one of an authorized responder
+// says counts, and every revocation for good, however old.
+func (k *ocspCheck) response(c, issuer *x509.Certificate) (*ocspResponse, error) {
 	what := fmt.Sprintf("OCSP response for %q", c.Subject.CommonName)
 	url := OCSPURL
 	if len(c.OCSPServer) != 0 {

@@ -2,6 +2,7 @@ package vendors
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,6 +27,8 @@ var hosts = map[string]bool{
 	"api.trustedservices.intel.com":          true,
 	"certificates.trustedservices.intel.com": true,
 	"kdsintf.amd.com":                        true,
+	"rim.attestation.nvidia.com":             true,
+	"ocsp.ndis.nvidia.com":                   true,
 }
 
 // Client gets documents. The zero value uses the vendors' services. It is safe
@@ -98,7 +101,7 @@ func (c *Client) fetch(ctx context.Context, v *attestation.Verifier, kind string
 type run struct {
 	c    *Client
 	ctx  context.Context
-	seen map[string]bool // addresses that were asked
+	seen map[string]bool // addresses that were asked, with the digest of what was sent
 	got  *Fetched
 }
 
@@ -106,7 +109,7 @@ type run struct {
 func (r *run) round(missing []attestation.Missing) ([]endorse.File, error) {
 	var fresh []endorse.File
 	for _, m := range missing {
-		if len(m.URLs) == 0 || r.seen[m.URLs[0]] {
+		if len(m.URLs) == 0 || r.seen[asked(m.URLs[0], m.Request)] {
 			continue
 		}
 		files, err := r.any(m)
@@ -123,7 +126,7 @@ func (r *run) round(missing []attestation.Missing) ([]endorse.File, error) {
 func (r *run) any(m attestation.Missing) ([]endorse.File, error) {
 	var errs []error
 	for _, u := range m.URLs {
-		r.seen[u] = true
+		r.seen[asked(u, m.Request)] = true
 		files, err := r.document(u, m)
 		if err == nil {
 			return files, nil
@@ -136,16 +139,24 @@ func (r *run) any(m attestation.Missing) ([]endorse.File, error) {
 	return nil, attestation.Unknown("%s: %w", m.What, errors.Join(errs...))
 }
 
+// asked names a question: an address, and what is sent to it.
+func asked(address string, request []byte) string {
+	if request == nil {
+		return address
+	}
+	return fmt.Sprintf("%s?request=%x", address, sha256.Sum256(request))
+}
+
 func (r *run) document(address string, m attestation.Missing) ([]endorse.File, error) {
 	u, err := r.c.address(address)
 	if err != nil {
 		return nil, err
 	}
-	body, header, err := r.get(u)
+	body, header, err := r.get(u, m.Request)
 	if err != nil {
 		return nil, err
 	}
-	files := []endorse.File{{Name: fileName(address, body), Data: body}}
+	files := []endorse.File{{Name: fileName(asked(address, m.Request), body), Data: body}}
 	if m.ChainHeader == "" {
 		return files, nil
 	}
@@ -162,9 +173,10 @@ func (r *run) document(address string, m attestation.Missing) ([]endorse.File, e
 // address returns where a vendor's document is asked for.
 func (c *Client) address(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || !hosts[u.Host] || u.User != nil {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !hosts[u.Host] || u.User != nil {
 		return nil, attestation.Unknown("%q is not an address of a vendor's service that is known here", s)
 	}
+	u.Scheme = "https" // certificates name responders without
 	if c.Mirror == nil {
 		return u, nil
 	}

@@ -354,7 +354,8 @@ func TestAddress(t *testing.T) {
 	mirror := must[*url.URL](t)(url.Parse("http://cache.example:8081/pcs"))
 	for _, c := range []struct{ in, want, mirrored string }{
 		{"https://kdsintf.amd.com/vcek/v1/Milan/crl?a=b", "https://kdsintf.amd.com/vcek/v1/Milan/crl?a=b", "http://cache.example:8081/pcs/vcek/v1/Milan/crl?a=b"},
-		{"http://kdsintf.amd.com/vcek/v1/Milan/crl", "", ""},
+		{"http://ocsp.ndis.nvidia.com", "https://ocsp.ndis.nvidia.com", "http://cache.example:8081/pcs"},
+		{"ftp://kdsintf.amd.com/vcek/v1/Milan/crl", "", ""},
 		{"https://kdsintf.amd.com:444/x", "", ""},
 		{"https://user@kdsintf.amd.com/x", "", ""},
 		{"https://169.254.169.254/x", "", ""},

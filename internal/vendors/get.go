@@ -1,6 +1,7 @@
 package vendors
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,14 +18,15 @@ import (
 // (AMD's to one certificate of a chip in ten seconds) and fail for moments.
 const attempts = 3
 
-// get gets a document, and repeats what was refused for the moment.
-func (r *run) get(u *url.URL) ([]byte, http.Header, error) {
+// get gets a document, or the answer to an OCSP request, and repeats what was
+// refused for the moment.
+func (r *run) get(u *url.URL, request []byte) ([]byte, http.Header, error) {
 	for n := 1; ; n++ {
 		if r.got.Requests == maxRequests {
 			return nil, nil, attestation.Unknown("endorsements: more than %d requests", maxRequests)
 		}
 		r.got.Requests++
-		body, header, err := r.once(u)
+		body, header, err := r.once(u, request)
 		var again *tryAgain
 		if err == nil || n == attempts || !errors.As(err, &again) {
 			return body, header, err
@@ -63,12 +65,19 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // once makes one request. Errors are [*attestation.UnknownError]s.
-func (r *run) once(u *url.URL) ([]byte, http.Header, error) {
+func (r *run) once(u *url.URL, request []byte) ([]byte, http.Header, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, requestTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	method := http.MethodGet
+	if request != nil {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(request))
 	if err != nil {
 		return nil, nil, attestation.Unknown("%w", err)
+	}
+	if request != nil {
+		req.Header.Set("Content-Type", "application/ocsp-request")
 	}
 	resp, err := r.c.client().Do(req)
 	if err != nil {
