@@ -639,7 +639,7 @@ func TestTable(t *testing.T) {
 	wrongSum[20]++
 	for name, b := range map[string][]byte{
 		"empty": nil, "short": table(nil)[:55], "long": append(table(nil), 0), "signature": table(func(b []byte) { b[3] = 'M' }),
-		"length": table(func(b []byte) { b[4] = 55 }), "reserved": table(func(b []byte) { b[39] = 1 }), "checksum": wrongSum,
+		"length": table(func(b []byte) { b[4] = 55 }), "reserved": table(func(b []byte) { b[38] = 1 }), "reserved too": table(func(b []byte) { b[39] = 1 }), "checksum": wrongSum,
 	} {
 		if got, err := eventlog.ParseTable(b); got != nil || fault.FamilyOf(err) != fault.FamilyInput || err == nil {
 			t.Errorf("%s: %+v, %v", name, got, err)
