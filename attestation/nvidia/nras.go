@@ -1,17 +1,12 @@
 package nvidia
 
 import (
-	"crypto/ecdsa"
 	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -159,89 +154,6 @@ func isDigest(raw []byte, want [32]byte) error {
 	return nil
 }
 
-// device verifies the token of one device and notes what it says.
-func (c *nrasCheck) device(name, token string) error {
-	what := fmt.Sprintf("token of %.40q", name)
-	claims, err := c.token(what, token)
-	if err != nil {
-		return err
-	}
-	if claims.text("measres") != "success" {
-		return falseAt(StepToken, "%s: the service says that measurements are not golden", what)
-	}
-	prefix, err := passed(claims)
-	if err != nil {
-		return falseAt(StepToken, "%s: %w", what, err)
-	}
-	d := NRASDevice{
-		Name: name, Switch: prefix == switchClaims, Model: claims.text("hwmodel"), UEID: claims.text("ueid"),
-		Driver: claims.text(prefix + "driver-version"), VBIOS: claims.text(prefix + "vbios-version"),
-		SecureBoot: claims.isTrue("secboot"), DebugDisabled: claims.text("dbgstat") == "disabled",
-	}
-	if d.Switch {
-		d.VBIOS = claims.text(prefix + "bios-version")
-	}
-	for _, s := range []string{d.Name, d.Model, d.UEID, d.Driver, d.VBIOS} {
-		if len(s) > maxRIMName || strings.Trim(s, rimNameChars+" ") != "" {
-			return inputAt(StepToken, "%s: names with characters that are not allowed", what)
-		}
-	}
-	if d.UEID == "" {
-		return falseAt(StepToken, "%s: it names no device", what)
-	}
-	c.facts.Devices = append(c.facts.Devices, d)
-	return nil
-}
-
-// Prefixes of the claims about single checks.
-const (
-	gpuClaims    = "x-nvidia-gpu-"
-	switchClaims = "x-nvidia-switch-"
-)
-
-// passed checks the claims about single checks of the service: two have to be
-// there, none may be false, and every chain of certificates has to be valid and
-// good. It returns the prefix of the claims, which says what the device is.
-func passed(claims object) (prefix string, err error) {
-	for _, name := range slices.Sorted(maps.Keys(claims)) {
-		p := gpuClaims
-		if strings.HasPrefix(name, switchClaims) {
-			p = switchClaims
-		} else if !strings.HasPrefix(name, gpuClaims) {
-			continue
-		}
-		if prefix != "" && p != prefix {
-			return "", errors.New("it is about a GPU and a switch")
-		}
-		prefix = p
-		if claims.isFalse(name) {
-			return "", fmt.Errorf("%.80s is false", name)
-		}
-		if chain, err := jsonObject(claims[name]); err == nil && strings.HasSuffix(name, "-cert-chain") &&
-			(chain.text("x-nvidia-cert-status") != "valid" || chain.text("x-nvidia-cert-ocsp-status") != "good") {
-			return "", fmt.Errorf("%.80s is not valid and good", name)
-		}
-	}
-	for _, name := range []string{"attestation-report-nonce-match", "attestation-report-signature-verified"} {
-		if !claims.isTrue(prefix + name) {
-			return "", fmt.Errorf("%s is not true", prefix+name)
-		}
-	}
-	return prefix, nil
-}
-
-// distinct refuses one device under two names.
-func (c *nrasCheck) distinct() error {
-	seen := map[string]string{}
-	for _, d := range c.facts.Devices {
-		if other, twice := seen[d.UEID]; twice {
-			return falseAt(StepToken, "%q and %q are one device", other, d.Name)
-		}
-		seen[d.UEID] = d.Name
-	}
-	return nil
-}
-
 // reason returns what a signed token of a device says about its failure, if any.
 func (c *nrasCheck) reason(devices map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(devices)) {
@@ -258,107 +170,4 @@ func (c *nrasCheck) reason(devices map[string]string) string {
 		}
 	}
 	return ""
-}
-
-// token verifies one token: signature, issuer, validity, nonce.
-func (c *nrasCheck) token(what, token string) (object, error) {
-	claims, err := c.signed(what, token)
-	if err != nil {
-		return nil, err
-	}
-	if claims.text("iss") != NRASIssuer {
-		return nil, falseAt(StepToken, "%s: issuer %.80q, want %s", what, claims.text("iss"), NRASIssuer)
-	}
-	exp, ok := claims.seconds("exp")
-	if !ok {
-		return nil, falseAt(StepToken, "%s: it never expires", what)
-	}
-	start := time.Time{}
-	for _, name := range []string{"iat", "nbf"} {
-		if claims[name] == nil {
-			continue
-		}
-		s, ok := claims.seconds(name)
-		if !ok {
-			return nil, falseAt(StepToken, "%s: %s is not a time", what, name)
-		}
-		if t := time.Unix(s, 0); t.After(start) {
-			start = t
-		}
-	}
-	// At exp it has expired already (RFC 7519, section 4.1.4).
-	if err := c.w.narrow(StepToken, what, start, time.Unix(exp, 0).Add(-1), c.at, NRASIssuer); err != nil {
-		return nil, err
-	}
-	if got := claims.text("eat_nonce"); !strings.EqualFold(got, hex.EncodeToString(c.nonce[:])) {
-		return nil, falseAt(StepToken, "%s: it answers nonce %.80q, %x was asked", what, got, c.nonce)
-	}
-	return claims, nil
-}
-
-// signed verifies a JWS in compact form with ES384 (RFC 7515, section 5.2; RFC
-// 7518, section 3.4) and returns its claims. The algorithm is fixed here, not
-// chosen by the token.
-func (c *nrasCheck) signed(what, token string) (object, error) {
-	if len(token) > maxNRASToken {
-		return nil, inputAt(StepToken, "%s of %d bytes, limit %d", what, len(token), maxNRASToken)
-	}
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return nil, inputAt(StepToken, "%s: not a JWS in compact form", what)
-	}
-	var raw [3][]byte
-	for i, p := range parts {
-		var err error
-		if raw[i], err = base64.RawURLEncoding.Strict().DecodeString(p); err != nil || strings.ContainsAny(p, "\r\n") {
-			return nil, inputAt(StepToken, "%s: not base64url", what)
-		}
-	}
-	id, err := nrasHeader(raw[0])
-	if err != nil {
-		return nil, inputAt(StepToken, "%s: %w", what, err)
-	}
-	key, ok := c.keys.keys[id]
-	if !ok {
-		return nil, missing(StepToken, fmt.Sprintf("key %.80q of the remote attestation service", id), "missing", NRASKeysURL)
-	}
-	simulated, err := key.trust(id, c)
-	if err != nil {
-		return nil, err
-	}
-	h := sha512.Sum384([]byte(parts[0] + "." + parts[1]))
-	sig := raw[2]
-	if len(sig) != signatureSize || !ecdsa.Verify(key.public, h[:], new(big.Int).SetBytes(sig[:DigestSize]), new(big.Int).SetBytes(sig[DigestSize:])) {
-		return nil, falseAt(StepToken, "%s: key %.80q did not sign it", what, id)
-	}
-	claims, err := jsonObject(raw[1])
-	if err != nil {
-		return nil, inputAt(StepToken, "%s: claims: %w", what, err)
-	}
-	c.facts.Authority, c.facts.Simulated = sha256.Sum256(key.authority.Raw), c.facts.Simulated || simulated
-	return claims, nil
-}
-
-// nrasHeader reads the header of a token, which holds the algorithm, the id of
-// the key, perhaps the type, and nothing that could change how it is read.
-func nrasHeader(b []byte) (string, error) {
-	h, err := jsonObject(b)
-	if err != nil {
-		return "", fmt.Errorf("header: %w", err)
-	}
-	for name := range h {
-		if name != "alg" && name != "kid" && name != "typ" {
-			return "", fmt.Errorf("header: %.40q is not allowed", name)
-		}
-	}
-	if h.text("alg") != "ES384" {
-		return "", fmt.Errorf("header: algorithm %.20q, want ES384", h.text("alg"))
-	}
-	if h["typ"] != nil && h.text("typ") != "JWT" {
-		return "", errors.New("header: type is not JWT")
-	}
-	if h.text("kid") == "" {
-		return "", errors.New("header: no key id")
-	}
-	return h.text("kid"), nil
 }
