@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -113,7 +114,8 @@ func (c *nrasCheck) overall(token string, devices map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if c.facts.Version = claims.text("x-nvidia-ver"); len(c.facts.Version) > 16 {
+	c.facts.Version = claims.text("x-nvidia-ver")
+	if len(c.facts.Version) > 16 || strings.Trim(c.facts.Version, rimNameChars) != "" {
 		return inputAt(StepToken, "overall token: version %.20q of claims", c.facts.Version)
 	}
 	if !claims.isTrue("x-nvidia-overall-att-result") {
@@ -138,7 +140,8 @@ func (c *nrasCheck) overall(token string, devices map[string]string) error {
 	return c.distinct()
 }
 
-// isDigest checks ["DIGEST", ["SHA-256", hex]] (RFC 9711, section 4.2.18.2).
+// isDigest checks ["DIGEST", ["SHA-256", hex]] (RFC 9711, section 4.2.18,
+// "Detached Submodule Digest").
 func isDigest(raw []byte, want [32]byte) error {
 	outer := jsonArray(raw)
 	if len(outer) != 2 || jsonText(outer[0]) != "DIGEST" {

@@ -162,6 +162,7 @@ func TestNRASRefusals(t *testing.T) {
 		{"GPU and switch", claim("GPU-0", "x-nvidia-switch-arch-check", true), fault.FamilyFalse, "it is about a GPU and a switch"},
 		{"no device", without("GPU-0", "ueid"), fault.FamilyFalse, "it names no device"},
 		{"odd name", claim("GPU-0", "ueid", "1\n2"), fault.FamilyInput, "not allowed"},
+		{"odd version of claims", claim("", "x-nvidia-ver", "2\n"), fault.FamilyInput, "version"},
 		{"version of claims", claim("", "x-nvidia-ver", strings.Repeat("2", 17)), fault.FamilyInput, "version"},
 		{"one device twice", sim.NRASTokens{Devices: []string{"GPU-0", "GPU-1"}, EditClaims: func(n string, c map[string]any) {
 			if n != "" {
