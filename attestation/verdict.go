@@ -59,7 +59,7 @@ type VerdictFacts struct {
 	Platform    string `json:"platform,omitempty"`    // the id of the machine
 	Measurement string `json:"measurement,omitempty"` // the digest that registries list
 	Debug       bool   `json:"debug"`                 // the host can look into it
-	ReportData  string `json:"report_data"`
+	ReportData  string `json:"report_data,omitempty"`
 
 	// Components are what the event log names, when it replays to the registers
 	// of the evidence.
@@ -141,8 +141,11 @@ type EnclaveVerdict struct {
 }
 
 func (f *Facts) verdict(s *Subject) *VerdictFacts {
-	rd := f.ReportData()
-	v := &VerdictFacts{Root: fingerprint(f.Root), NotBefore: stamp(f.NotBefore), NotAfter: stamp(f.NotAfter), ReportData: hex.EncodeToString(rd[:])}
+	v := &VerdictFacts{Root: fingerprint(f.Root), NotBefore: stamp(f.NotBefore), NotAfter: stamp(f.NotAfter)}
+	if f.Intel != nil || f.AMD != nil {
+		rd := f.ReportData()
+		v.ReportData = hex.EncodeToString(rd[:])
+	}
 	if m, ok := f.Measurement(); ok {
 		v.Measurement = hex.EncodeToString(m[:])
 	}
