@@ -29,8 +29,10 @@ type machine struct {
 	t      *testing.T
 	dir    string
 	mirror *httptest.Server
-	asked  int
-	edit   func(path string, body []byte) []byte // of answers
+
+	collateral *intel.Collateral
+	asked      int
+	edit       func(path string, body []byte) []byte // of answers
 }
 
 func newMachine(t *testing.T) *machine {
@@ -52,6 +54,7 @@ func newMachine(t *testing.T) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.collateral = c
 	m.mirror = httptest.NewServer(m.answers(c))
 	t.Cleanup(m.mirror.Close)
 	m.write("quote.bin", q)

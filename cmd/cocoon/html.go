@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
@@ -171,7 +172,13 @@ func machineRows(v *attestation.Verdict) []pageRow {
 		add("Processor", a.Product)
 		add("Firmware", fmt.Sprintf("boot loader %d, TEE %d, SNP %d, microcode %d", a.ReportedTCB.Bootloader, a.ReportedTCB.TEE, a.ReportedTCB.SNP, a.ReportedTCB.Microcode))
 	}
-	add("Can its owner look inside?", map[bool]string{true: "YES: debugging is on", false: "no: debugging is off"}[f.Debug])
+	for i, g := range f.GPUs {
+		add(fmt.Sprintf("GPU or switch %d", i+1), fmt.Sprintf("%s, driver %s, firmware %s, %s", g.Model, cmp.Or(g.Driver, "none"), cmp.Or(g.VBIOS, "none"),
+			map[bool]string{true: "as NVIDIA published it", false: "NOT as NVIDIA published it"}[g.Golden]))
+	}
+	if f.IntelVerdict != nil || f.AMDVerdict != nil {
+		add("Can its owner look inside?", map[bool]string{true: "YES: debugging is on", false: "no: debugging is off"}[f.Debug])
+	}
 	add("Code that runs (measurement)", f.Measurement)
 	add("Machine (id)", f.Platform)
 	add("Documents valid", f.NotBefore+" to "+f.NotAfter)
