@@ -60,7 +60,7 @@ func (n *node) register(ctx context.Context, proc *process) (*registry.Node, err
 		return nil, err
 	}
 	digest := bundle.Digest()
-	body, err := registration(bundle, &claims.Heads)
+	body, err := registration(bundle, &claims.Heads, NewQueryID())
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (n *node) register(ctx context.Context, proc *process) (*registry.Node, err
 }
 
 // registration builds the message for the kind of evidence in the bundle.
-func registration(b *attestation.Bundle, heads *attestation.Heads) (*cell.Cell, error) {
+func registration(b *attestation.Bundle, heads *attestation.Heads, query uint64) (*cell.Cell, error) {
 	for _, e := range b.Evidence {
 		if e.Kind != attestation.KindTDX {
 			continue
@@ -86,7 +86,7 @@ func registration(b *attestation.Bundle, heads *attestation.Heads) (*cell.Cell, 
 			return nil, err
 		}
 		m := &contracts.RegisterTDX{
-			QueryID: uint64(time.Now().UnixNano()), Heads: heads,
+			QueryID: query, Heads: heads,
 			CA: contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])}, Quote: quote,
 		}
 		return m.Body()
@@ -110,6 +110,26 @@ func (n *node) anchor(ctx context.Context, proc *process) error {
 	}
 }
 
+// ParseAnchor reads what an enclave answers at /log/anchor. Nothing of it is
+// verified: the contract does.
+func ParseAnchor(data []byte) (*contracts.SignedHead, error) {
+	var v struct {
+		Epoch     uint32 `json:"epoch"`
+		Size      uint64 `json:"size"`
+		Root      []byte `json:"root"`
+		Signature []byte `json:"signature"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, attestation.BadInput("the enclave's anchor can't be read: %w", err)
+	}
+	if len(v.Root) != 32 || len(v.Signature) != 64 {
+		return nil, attestation.BadInput("the enclave's anchor has a root of %d and a signature of %d bytes", len(v.Root), len(v.Signature))
+	}
+	return &contracts.SignedHead{
+		Anchor: contracts.Anchor{Epoch: v.Epoch, Size: v.Size, Root: [32]byte(v.Root)}, Signature: [64]byte(v.Signature),
+	}, nil
+}
+
 func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 	ctx, cancel := context.WithTimeout(ctx, max(time.Minute, n.AnchorEvery))
 	defer cancel()
@@ -117,14 +137,9 @@ func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 	if err != nil {
 		return err
 	}
-	var v struct {
-		Epoch     uint32 `json:"epoch"`
-		Size      uint64 `json:"size"`
-		Root      []byte `json:"root"`
-		Signature []byte `json:"signature"`
-	}
-	if err := json.Unmarshal(data, &v); err != nil || len(v.Root) != 32 || len(v.Signature) != 64 {
-		return attestation.BadInput("the enclave's anchor can't be read: %w", err)
+	v, err := ParseAnchor(data)
+	if err != nil {
+		return err
 	}
 	rec, err := n.reg.Node(ctx, n.addr)
 	if err != nil {
@@ -133,10 +148,7 @@ func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 	if v.Size <= rec.Anchor.Size {
 		return nil // nothing new
 	}
-	m := &contracts.AnchorExternal{
-		Anchor:    contracts.Anchor{Epoch: v.Epoch, Size: v.Size, Root: [32]byte(v.Root)},
-		Signature: [64]byte(v.Signature),
-	}
+	m := &contracts.AnchorExternal{Anchor: v.Anchor, Signature: v.Signature}
 	if wait := time.Until(rec.Anchor.Time.Add(rec.AnchorInterval)); wait > 0 {
 		select {
 		case <-ctx.Done():

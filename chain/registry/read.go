@@ -56,7 +56,7 @@ func NodeOf(acc *chain.Account) (*Node, error) {
 		Address: acc.Address, Root: s.Key.Root, Operator: s.Key.Operator, Index: s.Key.Index,
 		Endpoint: s.Profile.Endpoint, PromptPrice: s.Profile.PromptPrice, CompletionPrice: s.Profile.CompletionPrice,
 		Stake: s.Stake, Status: s.Status.String(), Current: s.Epoch,
-		Epochs: map[uint32]Epoch{}, At: acc.Block,
+		Epochs: map[uint32]Epoch{}, State: s, At: acc.Block,
 		Anchor: Anchor{s.Epoch, s.Anchor.Size, s.Anchor.Root, when(s.AnchorTime)},
 	}
 	if s.Params != nil {

@@ -54,7 +54,8 @@ type Node struct {
 	Anchor                       Anchor        // the latest
 	Current                      uint32        // number of the current epoch, 0 before the first
 	Epochs                       map[uint32]Epoch
-	At                           chain.Block // the block that proves all this
+	State                        *contracts.NodeState // everything else
+	At                           chain.Block          // the block that proves all this
 }
 
 // Epoch returns a record by its number.

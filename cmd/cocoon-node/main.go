@@ -12,10 +12,13 @@ import (
 
 func main() {
 	(&command.App{
-		Name:     "cocoon-node",
-		Short:    "run a node of the Cocoon network",
-		Commands: []*command.Command{upCommand, statusCommand, walletNewCommand},
-		Footer:   "See a node at work without hardware: cocoon demo --keep",
+		Name:  "cocoon-node",
+		Short: "run a node of the Cocoon network",
+		Commands: []*command.Command{
+			upCommand, statusCommand, registerCommand, anchorCommand, unregisterCommand,
+			stakeCommand, unstakeCommand, withdrawCommand, walletNewCommand,
+		},
+		Footer: "See a node at work without hardware: cocoon demo --keep",
 	}).Main()
 }
 

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/host"
+	"github.com/cocoon-go/cocoon/internal/command"
+)
+
+// operatorFlags are what every command that spends from the wallet needs.
+type operatorFlags struct {
+	dir, ton, registry, wallet string
+	index                      uint
+}
+
+func (f *operatorFlags) register(fs *flag.FlagSet) {
+	fs.StringVar(&f.dir, "dir", "", "the node's `directory`: it remembers payments, so that none is made twice")
+	fs.StringVar(&f.ton, "ton-config", "", "TON global config `file`")
+	fs.StringVar(&f.registry, "registry", "", "`address` of the registry, or a file that holds it")
+	fs.StringVar(&f.wallet, "wallet", "", "`file` with the operator's wallet key: 24 words or 64 hex digits")
+	fs.UintVar(&f.index, "index", 0, "`number` of the node among the operator's (default 0)")
+}
+
+// open connects to the chain as the operator. The caller closes the client.
+func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Operator, error) {
+	var missing []string
+	for _, need := range []struct{ flag, value string }{{"--dir", f.dir}, {"--ton-config", f.ton}, {"--registry", f.registry}, {"--wallet", f.wallet}} {
+		if need.value == "" {
+			missing = append(missing, need.flag)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, attestation.BadInput("%s: needed; --help explains", strings.Join(missing, ", "))
+	}
+	if f.index > 1<<32-1 {
+		return nil, attestation.BadInput("--index %d: want a number below 2^32", f.index)
+	}
+	root, err := command.ReadAddress(f.registry)
+	if err != nil {
+		return nil, err
+	}
+	key, err := walletKey(env, f.wallet)
+	if err != nil {
+		return nil, err
+	}
+	client, err := dial(ctx, f.ton)
+	if err != nil {
+		return nil, err
+	}
+	o, err := host.OpenOperator(ctx, client, key, root, uint32(f.index), filepath.Join(f.dir, "operator-payments"))
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// operatorCommand makes a command that sends one message and prints the record
+// that follows.
+func operatorCommand(name, args, short, long, example string, run func(context.Context, *command.Env, *host.Operator) error) *command.Command {
+	return &command.Command{
+		Name: name, Args: args, Short: short, Long: long, Example: example,
+		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+			var f operatorFlags
+			f.register(fs)
+			return func(ctx context.Context, env *command.Env) error {
+				want := 0
+				if args != "" {
+					want = 1
+				}
+				if len(env.Args) != want {
+					return attestation.BadInput("%s takes %d arguments (%s); --help explains", name, want, args)
+				}
+				o, err := f.open(ctx, env)
+				if err != nil {
+					return err
+				}
+				defer o.Client.Close()
+				if err := run(ctx, env, o); err != nil {
+					return err
+				}
+				return printRecord(ctx, env, o)
+			}
+		},
+	}
+}
+
+const flagsExample = " --dir node --ton-config global.json --registry registry.txt --wallet wallet.key"
+
+var (
+	registerCommand = operatorCommand("register", "URL|FILE", "register an enclave's bundle as the node's next epoch",
+		"Takes the bundle from a relay or a file. The contract itself verifies a TDX quote. `up`\n"+
+			"does this by itself; use it when the enclave runs elsewhere.",
+		"cocoon-node register http://127.0.0.1:9000"+flagsExample, register)
+	anchorCommand = operatorCommand("anchor", "URL", "put an enclave's newest log head on the chain now, paid by the wallet",
+		"The URL is the relay. `up` anchors by itself, paid by the node's contract; this one waits for\n"+
+			"no interval, and anybody may do it.",
+		"cocoon-node anchor http://127.0.0.1:9000"+flagsExample, anchor)
+	unregisterCommand = operatorCommand("unregister", "", "end the node's registration, so that its stake may leave",
+		"Clients use the node no more. Its log and its duty to answer challenges stay.", "cocoon-node unregister"+flagsExample,
+		func(ctx context.Context, _ *command.Env, o *host.Operator) error {
+			q := host.NewQueryID()
+			return o.Send(ctx, o.Node, contracts.ValueCheck, q, &contracts.Retire{QueryID: q})
+		})
+	stakeCommand = operatorCommand("stake", "COINS", "add coins from the wallet to the node's stake",
+		"The stake stands behind what the node signs: provable faults cost it.", "cocoon-node stake 100"+flagsExample,
+		func(ctx context.Context, env *command.Env, o *host.Operator) error {
+			amount, err := coins(env.Args[0])
+			if err != nil {
+				return err
+			}
+			q := host.NewQueryID()
+			return o.Send(ctx, o.Node, amount+contracts.ValueSmall, q, &contracts.Stake{QueryID: q})
+		})
+	unstakeCommand = operatorCommand("unstake", "COINS", "start the way out for a part of the stake",
+		"It can be withdrawn once the registry's unbonding time is over, and loses to faults until then.", "cocoon-node unstake 100"+flagsExample,
+		func(ctx context.Context, env *command.Env, o *host.Operator) error {
+			amount, err := coins(env.Args[0])
+			if err != nil {
+				return err
+			}
+			q := host.NewQueryID()
+			return o.Send(ctx, o.Node, contracts.ValueSmall, q, &contracts.Unbond{QueryID: q, Amount: amount})
+		})
+	withdrawCommand = &command.Command{
+		Name: "withdraw", Short: "pay out credits and unbonded stake to the wallet",
+		Long:    "--surplus also pays out coins of the contract that neither stake, credits nor its reserve need.",
+		Example: "cocoon-node withdraw --surplus 1.5" + flagsExample,
+		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+			var f operatorFlags
+			f.register(fs)
+			surplus := fs.String("surplus", "0", "`coins` beyond credits and unbonded stake")
+			return func(ctx context.Context, env *command.Env) error { return withdraw(ctx, env, &f, *surplus) }
+		},
+	}
+)
+
+func withdraw(ctx context.Context, env *command.Env, f *operatorFlags, surplus string) error {
+	if len(env.Args) > 0 {
+		return attestation.BadInput("withdraw takes no arguments; --help explains")
+	}
+	var amount uint64
+	if surplus != "0" {
+		var err error
+		if amount, err = coins(surplus); err != nil {
+			return fmt.Errorf("--surplus: %w", err)
+		}
+	}
+	o, err := f.open(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer o.Client.Close()
+	q := host.NewQueryID()
+	if err := o.Send(ctx, o.Node, contracts.ValueSmall, q, &contracts.Withdraw{QueryID: q, Surplus: amount}); err != nil {
+		return err
+	}
+	return printRecord(ctx, env, o)
+}
+
+// coins reads a positive amount of coins with up to nine decimals, as nano.
+func coins(s string) (uint64, error) {
+	r, ok := new(big.Rat).SetString(s)
+	if !ok || strings.ContainsAny(s, "eE/_") {
+		return 0, attestation.BadInput("%q is not a number of coins such as 12.5", s)
+	}
+	r.Mul(r, big.NewRat(1e9, 1))
+	if !r.IsInt() || r.Sign() <= 0 || !r.Num().IsUint64() {
+		return 0, attestation.BadInput("%q: want more than 0 coins, with at most nine decimals", s)
+	}
+	return r.Num().Uint64(), nil
+}
+
+func register(ctx context.Context, env *command.Env, o *host.Operator) error {
+	data, err := bundleOf(ctx, env.Args[0])
+	if err != nil {
+		return err
+	}
+	b, err := attestation.ParseBundle(data)
+	if err != nil {
+		return err
+	}
+	return o.Register(ctx, b)
+}
+
+func bundleOf(ctx context.Context, from string) ([]byte, error) {
+	if !strings.HasPrefix(from, "http://") && !strings.HasPrefix(from, "https://") {
+		return command.ReadFile(from, attestation.MaxBundleSize)
+	}
+	return get(ctx, from, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+}
+
+// get reads a public file of a relay.
+func get(ctx context.Context, relay, path string, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(relay, "/")+path, nil)
+	if err != nil {
+		return nil, attestation.BadInput("%w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, attestation.Unknown("asking the relay: %w", err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, attestation.Unknown("reading from the relay: %w", err)
+	case resp.StatusCode != http.StatusOK:
+		return nil, attestation.Unknown("the relay answers %d to a request for %s", resp.StatusCode, path)
+	case int64(len(data)) > limit:
+		return nil, attestation.BadInput("%s of the relay is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}
+
+func anchor(ctx context.Context, env *command.Env, o *host.Operator) error {
+	data, err := get(ctx, env.Args[0], "/log/anchor", 1<<12)
+	if err != nil {
+		return err
+	}
+	a, err := host.ParseAnchor(data)
+	if err != nil {
+		return err
+	}
+	rec, err := o.Record(ctx)
+	if err != nil {
+		return err
+	}
+	if a.Size <= rec.Anchor.Size {
+		env.Logf("the chain covers all %d receipts already", rec.Anchor.Size)
+		return nil
+	}
+	q := host.NewQueryID()
+	return o.Send(ctx, o.Node, contracts.ValueSmall, q, anchorMessage{&contracts.AnchorInternal{QueryID: q, Anchor: a.Anchor, Signature: a.Signature}})
+}
+
+// printRecord prints what the chain says of the node now.
+func printRecord(ctx context.Context, env *command.Env, o *host.Operator) error {
+	n, err := o.Record(ctx)
+	if errors.Is(err, registry.ErrNoContract) {
+		return attestation.Unknown("node %v has no contract yet; `cocoon-node up` deploys it", o.Node)
+	} else if err != nil {
+		return err
+	}
+	s := n.State
+	if env.JSON {
+		return env.PrintJSON(map[string]any{
+			"node": n.Address, "status": n.Status, "epoch": n.Current, "stake_nano": s.Stake, "unbonding_nano": s.Unbonding, "owed_nano": s.Owed,
+			"anchor_size": n.Anchor.Size, "challenges": len(s.Book.Challenges), "block": n.At.Seqno,
+		})
+	}
+	fmt.Fprintf(env.Stdout, "node      %v\nstatus    %s, epoch %d\nstake     %s, on its way out %s, owed %s\nlog       %d receipts anchored\n",
+		n.Address, n.Status, n.Current, coinsText(s.Stake), coinsText(s.Unbonding), coinsText(s.Owed), n.Anchor.Size)
+	for id, c := range s.Book.Challenges {
+		fmt.Fprintf(env.Stdout, "challenge %x: answer before %s\n", id, time.Unix(int64(c.Deadline), 0).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// anchorMessage is an anchor as a [host.Message]: it can't fail.
+type anchorMessage struct{ *contracts.AnchorInternal }
+
+func (m anchorMessage) Body() (*cell.Cell, error) { return m.AnchorInternal.Body(), nil }
+
+// coinsText writes nano as coins.
+func coinsText(nano uint64) string {
+	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%09d", nano/1e9, nano%1e9), "0"), ".")
+}
