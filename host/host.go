@@ -174,6 +174,10 @@ func (n *node) cycle(ctx context.Context) error {
 		if errors.As(err, &bad) || errors.As(err, &refused) {
 			return err // the same again would end the same
 		}
+		var boot *bootError
+		if errors.As(err, &boot) && boot.lasting() != nil {
+			return boot.lasting()
+		}
 		if time.Since(started) > 10*time.Minute {
 			backoff = time.Second
 		}

@@ -112,7 +112,7 @@ func (n *node) start(ctx context.Context) (*process, error) {
 		}
 		return p, nil
 	case <-p.done:
-		return nil, fmt.Errorf("the enclave did not boot: %w", p.err)
+		return nil, &bootError{p.err}
 	case <-time.After(bootTimeout):
 		p.stop()
 		return nil, fmt.Errorf("the enclave did not boot within %s", bootTimeout)
@@ -120,6 +120,28 @@ func (n *node) start(ctx context.Context) (*process, error) {
 		p.stop()
 		return nil, ctx.Err()
 	}
+}
+
+// bootError says that an enclave ended before it listened. Nothing was
+// registered for it.
+type bootError struct{ err error }
+
+func (e *bootError) Error() string { return fmt.Sprintf("the enclave did not boot: %v", e.err) }
+
+// lasting returns the error to end with when the same again would end the same,
+// by the exit code (docs/spec/exit-codes.md), else nil.
+func (e *bootError) lasting() error {
+	var exit *exec.ExitError
+	if !errors.As(e.err, &exit) {
+		return nil
+	}
+	switch exit.ExitCode() {
+	case 4:
+		return attestation.Refused("%w; its own words are above", e)
+	case 5:
+		return attestation.ChainDisagrees("%w; its own words are above", e)
+	}
+	return nil
 }
 
 // stop ends the process and waits for it.

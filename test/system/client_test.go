@@ -186,10 +186,6 @@ func wantError(t testing.TB, err error, want family, secret string, says ...stri
 	}
 }
 
-// later is a clock that is ahead of this machine's.
-func later(d time.Duration) func() time.Time {
-	return func() time.Time { return time.Now().Add(d) }
-}
 
 func replaceOnce(t testing.TB, s, old, new string) string {
 	t.Helper()

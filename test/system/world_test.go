@@ -68,6 +68,9 @@ type world struct {
 var shared *world
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "run" {
+		os.Exit(enclaveMain(os.Args[2:]))
+	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("6") // these tests wait more than they work
@@ -180,10 +183,24 @@ func (w *world) checkClock(ctx context.Context) error {
 	return nil
 }
 
+// globalConfig returns the config file with one of the liteservers and no other.
+func (w *world) globalConfig(t testing.TB, server int) []byte {
+	t.Helper()
+	b, err := w.only(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (w *world) only(server int) ([]byte, error) {
+	raw := w.net.Chain.GlobalConfig()
+	return sjson.SetRawBytes(raw, "liteservers", []byte("["+gjson.GetBytes(raw, fmt.Sprintf("liteservers.%d", server)).Raw+"]"))
+}
+
 // dial connects to one of the liteservers and no other.
 func (w *world) dial(ctx context.Context, server int, o ...chain.Option) (*chain.Client, error) {
-	raw := w.net.Chain.GlobalConfig()
-	one, err := sjson.SetRawBytes(raw, "liteservers", []byte("["+gjson.GetBytes(raw, fmt.Sprintf("liteservers.%d", server)).Raw+"]"))
+	one, err := w.only(server)
 	if err != nil {
 		return nil, err
 	}
