@@ -8,7 +8,10 @@
 // The host in the URL does not matter: nodes come from the registry on TON. The
 // body of an answer ends with io.EOF only when its receipt is there and
 // right; an answer that was cut off, changed, or came without one ends in
-// an error. After io.EOF, [ReceiptOf] returns what to keep.
+// an error. The end of the content, which is the event [DONE] of a stream or the
+// last byte of anything else, is held back until then: a program that stops at
+// the end of a document is as safe as one that reads to io.EOF. After it,
+// [ReceiptOf] returns what to keep.
 //
 // What a Client believes comes from its policy, from proofs of the chain, and
 // from vendor-signed evidence; never from a node or its relay. What it can't

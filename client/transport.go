@@ -166,6 +166,7 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 		request: receipt.Commit(x.RequestSalt(), content),
 		content: receipt.NewCommitment(x.ResponseSalt()),
 		model:   modelOf(content),
+		held:    newHold(resp.Header.Get("Content-Type")),
 	}
 	resp.Body = a
 	resp.Request = req
@@ -184,7 +185,7 @@ func modelOf(content []byte) string {
 }
 
 // answer is the body of a response: it ends with io.EOF only when the receipt
-// is there and right.
+// is there and right, and does not give its end away before.
 type answer struct {
 	body    io.ReadCloser
 	resp    *http.Response
@@ -195,21 +196,44 @@ type answer struct {
 	content *receipt.Commitment
 	model   string
 
-	err  error // sticky
-	file atomic.Pointer[receipt.File]
+	held    *hold
+	scratch []byte
+	err     error // sticky
+	file    atomic.Pointer[receipt.File]
 }
 
 func (a *answer) Read(p []byte) (int, error) {
-	if a.err != nil {
-		return 0, a.err
+	for len(p) > 0 {
+		if n := a.held.take(p); n > 0 {
+			return n, nil
+		}
+		if a.err != nil {
+			return 0, a.err
+		}
+		a.more()
 	}
-	n, err := a.body.Read(p)
-	a.content.Write(p[:n])
-	if errors.Is(err, io.EOF) {
-		err = a.finish()
+	return 0, nil
+}
+
+// readSize is how much of an answer is read at once.
+const readSize = 16 << 10
+
+// more reads on. At the end it checks the receipt before the rest of the answer
+// is given away; a rest whose receipt is not right never is.
+func (a *answer) more() {
+	if a.scratch == nil {
+		a.scratch = make([]byte, readSize)
+	}
+	n, err := a.body.Read(a.scratch)
+	a.content.Write(a.scratch[:n])
+	if herr := a.held.add(a.scratch[:n]); herr != nil {
+		err = herr
+	} else if errors.Is(err, io.EOF) {
+		if err = a.finish(); errors.Is(err, io.EOF) {
+			a.held.release()
+		}
 	}
 	a.err = err
-	return n, err
 }
 
 func (a *answer) Close() error { return a.body.Close() }
