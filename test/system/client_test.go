@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode"
 
 	"github.com/tidwall/gjson"
@@ -185,7 +184,6 @@ func wantError(t testing.TB, err error, want family, secret string, says ...stri
 		}
 	}
 }
-
 
 func replaceOnce(t testing.TB, s, old, new string) string {
 	t.Helper()
