@@ -308,6 +308,7 @@ func TestNRASKeys(t *testing.T) {
 		{"key expired", edit("nras-key", func(c *x509.Certificate) { c.NotAfter = at.Add(-time.Second) }), fault.FamilyUnknown, nvidia.StepToken, "expired"},
 		{"key not yet valid", edit("nras-key", func(c *x509.Certificate) { c.NotBefore = at.Add(time.Second) }), fault.FamilyUnknown, nvidia.StepToken, "valid from"},
 		{"authority expired", edit("nras-authority", func(c *x509.Certificate) { c.NotAfter = at.Add(-time.Second) }), fault.FamilyUnknown, nvidia.StepToken, "expired"},
+		{"authority of devices", edit("nras-authority", func(c *x509.Certificate) { c.Subject.CommonName = "NVIDIA Device Identity CA" }), fault.FamilyFalse, nvidia.StepRoot, "neither"},
 		{"no authority", edit("nras-authority", func(c *x509.Certificate) { c.IsCA = false }), fault.FamilyFalse, nvidia.StepChain, "is not signed by"},
 		{"not for signing", edit("nras-key", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }), fault.FamilyFalse, nvidia.StepChain, "not for signing tokens"},
 		{"algorithm", edit("nras-key", func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA256 }), fault.FamilyFalse, nvidia.StepChain, "signature algorithm ECDSA-SHA256"},
@@ -320,7 +321,7 @@ func TestNRASKeys(t *testing.T) {
 		})
 	}
 	// An authority of the same key and another name.
-	a, b := newVendor(t, sim.NVIDIAConfig{}), newVendor(t, edit("nras-authority", func(c *x509.Certificate) { c.Subject.CommonName = "another" }))
+	a, b := newVendor(t, sim.NVIDIAConfig{}), newVendor(t, edit("nras-authority", func(c *x509.Certificate) { c.Subject.CommonName = "NVIDIA Attestation Service GPU Intermediate 005" }))
 	s, err := a.NewNRAS()
 	if err != nil {
 		t.Fatal(err)
@@ -332,7 +333,7 @@ func TestNRASKeys(t *testing.T) {
 	s.Authority = other.Authority
 	twin := nrasFixture{s, nvidia.Options{SimulatedRoots: [][32]byte{s.Root()}}}
 	_, err = nvidia.VerifyNRAS(twin.tokens(t, sim.NRASTokens{}), twin.keys(t, nil), tokenNonce, twin.o, at)
-	wantErr(t, err, fault.FamilyFalse, nvidia.StepChain, `is issued by "NVIDIA Attestation Service GPU Intermediate 004", not by "another"`)
+	wantErr(t, err, fault.FamilyFalse, nvidia.StepChain, `is issued by "NVIDIA Attestation Service GPU Intermediate 004", not by "NVIDIA Attestation Service GPU Intermediate 005"`)
 
 	// The certificate of this service's key under the name of the other's authority.
 	f, g := newNRAS(t, sim.NVIDIAConfig{}), newNRAS(t, sim.NVIDIAConfig{})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Limits of key sets and of tokens.
@@ -31,6 +32,10 @@ const NRASKeysURL = NRASIssuer + "/.well-known/jwks.json"
 // "NVIDIA Attestation Service GPU Intermediate 004", 2025-12-08 to 2029-12-08,
 // from the service's key set of September 2026.
 var nrasAuthorities = []string{"2df8907cf4d6c277b855d407ec178a649930a8e73f7294e8fce66e6ee27c5175"}
+
+// nrasAuthority starts the names of authorities, simulated ones too: those of
+// devices and RIM documents are nothing here.
+const nrasAuthority = "NVIDIA Attestation Service "
 
 // NRASKeys is the key set of the remote attestation service (RFC 7517), parsed
 // and not verified. Keys live for two days.
@@ -138,7 +143,7 @@ func (k *nrasKey) readCertificates(raw []byte) error {
 func (k *nrasKey) trust(id string, c *nrasCheck) (simulated bool, err error) {
 	d := sha256.Sum256(k.authority.Raw)
 	if !slices.Contains(nrasAuthorities, hex.EncodeToString(d[:])) {
-		if !slices.Contains(c.o.SimulatedRoots, d) {
+		if !slices.Contains(c.o.SimulatedRoots, d) || !strings.HasPrefix(k.authority.Subject.CommonName, nrasAuthority) {
 			return false, falseAt(StepRoot, "key %.80q is issued by sha256:%x (%q), which is neither an authority of NVIDIA's service that is known here nor named by the caller",
 				id, d, k.authority.Subject.CommonName)
 		}
