@@ -54,6 +54,8 @@ func TestCoverage(t *testing.T) {
 		"inside of a tag":        {eventlog.EventTag, [2][]byte{[]byte("abc"), tag(3, "abc")}, "abc", "abc"},
 		"tag of the wrong size":  {eventlog.EventTag, [2][]byte{[]byte("abc"), tag(2, "abc")}, "-", ""},
 		"short tag":              {eventlog.EventTag, [2][]byte{nil, []byte{0, 0, 0}}, "-", ""},
+		"tag without a size":     {eventlog.EventTag, [2][]byte{nil, []byte{1, 2, 3, 4}}, "-", ""},
+		"shim without a size":    {eventlog.PlatformConfigFlags, [2][]byte{nil, []byte("td_payload_info\x00")}, "-", ""},
 		"shim":                   {eventlog.PlatformConfigFlags, [2][]byte{[]byte("abc"), shim(3, "abc")}, "abc", "abc"},
 		"shim of the wrong size": {eventlog.PlatformConfigFlags, [2][]byte{[]byte("abc"), shim(2, "abc")}, "-", ""},
 		"short shim":             {eventlog.PlatformConfigFlags, [2][]byte{nil, []byte{0, 0, 0}}, "-", ""},
