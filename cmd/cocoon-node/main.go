@@ -17,6 +17,7 @@ func main() {
 		Commands: []*command.Command{
 			upCommand, statusCommand, registerCommand, anchorCommand, unregisterCommand,
 			stakeCommand, unstakeCommand, withdrawCommand, walletNewCommand,
+			govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,
 		},
 		Footer: "See a node at work without hardware: cocoon demo --keep",
 	}).Main()

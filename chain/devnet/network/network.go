@@ -46,6 +46,7 @@ type Network struct {
 	Platform *sim.Intel
 	Registry attestation.Address
 	Operator ed25519.PrivateKey // of a funded wallet
+	Governor ed25519.PrivateKey // decides alone over the registry
 	dir      string
 }
 
@@ -129,10 +130,11 @@ func (n *Network) writePlatform(c *sim.Collateral) error {
 
 // deployRegistry deploys the Root contract and funds the operator.
 func (n *Network) deployRegistry(ctx context.Context, o Options) error {
-	gov, _, err := ed25519.GenerateKey(rand.Reader)
+	gov, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
+	n.Governor = key
 	quorum, err := contracts.NewQuorum(1, gov)
 	if err != nil {
 		return err
@@ -159,8 +161,8 @@ func (n *Network) deployRegistry(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	key := n.Platform.CAPublicKey()
-	state.AddCAKey(contracts.CAPlatform, contracts.PublicKey{X: [32]byte(key[:32]), Y: [32]byte(key[32:])})
+	ca := n.Platform.CAPublicKey()
+	state.AddCAKey(contracts.CAPlatform, contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])})
 	state.Floors[n.Platform.FMSPC()] = contracts.FloorOf(info.TCB)
 	addr, init, err := contracts.RootAddress(state)
 	if err != nil {
