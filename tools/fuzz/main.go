@@ -80,7 +80,7 @@ func fuzz(ctx context.Context, dur time.Duration, only string, list bool) error 
 			continue
 		}
 		start := time.Now()
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", dur.String(), t.pkg)
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", dur.String(), "-fuzzminimizetime", "1s", t.pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s.%s: %w\n%s", t.pkg, t.name, err, out)
