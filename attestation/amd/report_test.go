@@ -330,6 +330,31 @@ func TestVerifier(t *testing.T) {
 	wantErr(t, err, fault.FamilyInput, amd.StepReport, "1183 bytes")
 }
 
+// TestVerifierOtherTime: a chain that is kept with one list is built again with
+// another list of the set when the first is not in force.
+func TestVerifierOtherTime(t *testing.T) {
+	v := vendor(t, amd.Milan)
+	chip, err := v.NewChip(sim.AMDChipConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := chip.Report(sim.AMDReport{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := func(d int) time.Time { return now.AddDate(0, 0, d) }
+	e := endorsements(t, append(chip.Documents(), crl(t, v, day(-3), day(-1)), crl(t, v, day(1), day(3)))...)
+	ver := amd.NewVerifier(amd.Options{SimulatedRoots: [][32]byte{v.Root()}}, 0)
+	for _, d := range []int{2, -2, 2, -2} {
+		f, err := ver.Verify(b, e, day(d))
+		if err != nil || f.NotBefore.After(day(d)) || f.NotAfter.Before(day(d)) {
+			t.Errorf("day %d: %v", d, err)
+		}
+	}
+	_, err = ver.Verify(b, e, now)
+	wantErr(t, err, fault.FamilyUnknown, amd.StepRevocation, "revocation list")
+}
+
 func FuzzParseReport(f *testing.F) {
 	f.Add(testdata.AttestationBytes)
 	f.Add(testdata.AttestationBytes[:100])

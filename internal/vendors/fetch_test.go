@@ -349,6 +349,16 @@ func TestFetchCancelled(t *testing.T) {
 	}
 }
 
+// TestFetchBounded: one call makes so many requests and no more.
+func TestFetchBounded(t *testing.T) {
+	w := newWorld(t)
+	c := w.client(t)
+	r := &run{c: c, ctx: t.Context(), seen: map[string]bool{}, got: &Fetched{Requests: maxRequests}}
+	if _, _, err := r.get(c.Mirror, nil); fault.FamilyOf(err) != fault.FamilyUnknown || !strings.Contains(err.Error(), "more than 128 requests") || len(w.asked) != 0 {
+		t.Errorf("%v, asked %q", err, w.asked)
+	}
+}
+
 // TestAddress: without a mirror only the vendors' hosts are asked, over TLS.
 func TestAddress(t *testing.T) {
 	mirror := must[*url.URL](t)(url.Parse("http://cache.example:8081/pcs"))
