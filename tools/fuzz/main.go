@@ -1,7 +1,7 @@
-// Command fuzz runs every fuzz target of the module for a while, one after
-// another, and stops at the first that finds something.
+// Command fuzz runs every fuzz target of the module for a while, one on each
+// core, and fails when one finds something.
 //
-//	go run ./tools/fuzz [-time 10s] [-run REGEXP]
+//	go run ./tools/fuzz [-time 10s] [-run REGEXP] [-jobs 2]
 package main
 
 import (
@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,11 +22,12 @@ func main() {
 	fs := flag.NewFlagSet("fuzz", flag.ExitOnError)
 	dur := fs.Duration("time", 10*time.Second, "time for each target")
 	run := fs.String("run", "", "only targets whose `package.Name` matches")
+	jobs := fs.Int("jobs", runtime.NumCPU(), "targets at a time")
 	list := fs.Bool("list", false, "list the targets and stop")
 	_ = fs.Parse(os.Args[1:])
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := fuzz(ctx, *dur, *run, *list); err != nil {
+	if err := fuzz(ctx, *dur, *run, max(*jobs, 1), *list); err != nil {
 		fmt.Fprintln(os.Stderr, "fuzz:", err)
 		os.Exit(1)
 	}
@@ -60,7 +63,7 @@ func targets(ctx context.Context) ([]target, error) {
 	return ts, nil
 }
 
-func fuzz(ctx context.Context, dur time.Duration, only string, list bool) error {
+func fuzz(ctx context.Context, dur time.Duration, only string, jobs int, list bool) error {
 	re, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -69,27 +72,60 @@ func fuzz(ctx context.Context, dur time.Duration, only string, list bool) error 
 	if err != nil {
 		return err
 	}
-	n := 0
-	for _, t := range ts {
-		if !re.MatchString(t.pkg + "." + t.name) {
-			continue
-		}
-		n++
-		if list {
-			fmt.Println(t.pkg + "." + t.name)
-			continue
-		}
-		start := time.Now()
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", dur.String(), "-fuzzminimizetime", "1s", t.pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s.%s: %w\n%s", t.pkg, t.name, err, out)
-		}
-		fmt.Printf("ok  %s.%s  %.0f s\n", t.pkg, t.name, time.Since(start).Seconds())
-	}
-	if n == 0 {
+	ts = slices.DeleteFunc(ts, func(t target) bool { return !re.MatchString(t.pkg + "." + t.name) })
+	if len(ts) == 0 {
 		return fmt.Errorf("no fuzz target matches %q", only)
 	}
-	fmt.Printf("%d targets, nothing found\n", n)
+	if list {
+		for _, t := range ts {
+			fmt.Println(t.pkg + "." + t.name)
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	queue := make(chan target)
+	errs := make(chan error, jobs)
+	for range jobs {
+		go func() {
+			for t := range queue {
+				if err := t.run(ctx, dur); err != nil {
+					cancel()
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	for _, t := range ts {
+		select {
+		case queue <- t:
+		case <-ctx.Done():
+		}
+	}
+	close(queue)
+	for range jobs {
+		// The first is the reason, the others were ended because of it.
+		if e := <-errs; err == nil {
+			err = e
+		}
+	}
+	if err == nil {
+		fmt.Printf("%d targets, nothing found\n", len(ts))
+	}
+	return err
+}
+
+// run fuzzes one target on one core.
+func (t target) run(ctx context.Context, dur time.Duration) error {
+	start := time.Now()
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", dur.String(),
+		"-fuzzminimizetime", "1s", "-parallel", "1", t.pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOMAXPROCS=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s.%s: %w\n%s", t.pkg, t.name, err, out)
+	}
+	fmt.Printf("ok  %s.%s  %.0f s\n", t.pkg, t.name, time.Since(start).Seconds())
 	return nil
 }
