@@ -90,8 +90,8 @@ func fuzz(ctx context.Context, dur time.Duration, only string, jobs int, list bo
 		go func() {
 			for t := range queue {
 				if err := t.run(ctx, dur); err != nil {
-					cancel()
 					errs <- err
+					cancel()
 					return
 				}
 			}
