@@ -312,6 +312,17 @@ func TestParseRejects(t *testing.T) {
 		{"digest size of an unknown algorithm", "have 65 bytes", edit(func(b []byte) { b[60], b[62] = 0x27, 65 })},
 		{"same bank twice", "announced twice", edit(func(b []byte) { copy(b[64:68], b[60:64]) })},
 		{"vendor info", "wrong length", edit(func(b []byte) { b[68] = 1 })},
+		{"data after the banks", "wrong length", func() []byte {
+			c := append(bytes.Clone(b[:first]), 0)
+			le.PutUint32(c[28:], first-32+1)
+			return append(c, b[first:]...)
+		}()},
+		{"padding of another byte", "event 12:", append(bytes.Clone(b), bytes.Repeat([]byte{1}, 40)...)},
+		{"long data", "event 12: 1048577 bytes of data", func() []byte {
+			s := good()
+			s.Add(1, eventlog.EFIAction, nil, make([]byte, eventlog.MaxEventData+1))
+			return s.Bytes()
+		}()},
 		{"digest count 0", "event 1: 0 digests", edit(func(b []byte) { le.PutUint32(b[first+8:], 0) })},
 		{"digest count 3", "event 1: 3 digests", edit(func(b []byte) { le.PutUint32(b[first+8:], 3) })},
 		{"unknown algorithm", "event 1: digest of sha1", edit(func(b []byte) { b[first+12] = 4 })},
