@@ -36,20 +36,26 @@ func p256InTVM(t testing.TB, a p256Args) (ok bool, gas int64) {
 }
 
 func TestP256Classes(t *testing.T) {
+	trace := newP256Trace(t, "classes")
 	for class, cases := range p256test.Classes() {
 		for _, c := range cases {
-			if got, _ := p256InTVM(t, c.Args); got != c.Accepted() {
+			got, gas := p256InTVM(t, c.Args)
+			if got != c.Accepted() {
 				t.Errorf("%s: %s: accepted %v, want %v", class, c.Name, got, c.Accepted())
 			}
+			trace.add(c.Args, got, gas)
 		}
 	}
 }
 
 func TestP256Attacks(t *testing.T) {
+	trace := newP256Trace(t, "attacks")
 	for _, c := range p256test.Attacks() {
-		if ok, _ := p256InTVM(t, c.Args); ok {
+		ok, gas := p256InTVM(t, c.Args)
+		if ok {
 			t.Errorf("%s: accepted", c.Name)
 		}
+		trace.add(c.Args, ok, gas)
 	}
 }
 

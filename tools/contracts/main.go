@@ -58,7 +58,10 @@ func run(args []string, out io.Writer) error {
 		if err := install(); err != nil {
 			return err
 		}
-		return check(names, out)
+		if err := check(names, out); err != nil {
+			return err
+		}
+		return replay(out)
 	}
 	return fmt.Errorf("unknown command %q", args[0])
 }
@@ -96,7 +99,32 @@ func install() error {
 			return nil
 		}
 	}
-	return node("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", script)
+	// The emulator names a test framework as a peer, which nothing here needs.
+	return node("npm", "ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--prefix", script)
+}
+
+// replay runs the contracts' tests in the Go emulator, where they record every
+// transaction (tvmtest.TracesEnv), and then all of them in the official one.
+func replay(out io.Writer) error {
+	dir, err := os.MkdirTemp("", "traces")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	test := exec.Command("go", "test", "-count=1", "./"+sources)
+	test.Env = append(os.Environ(), "CGO_ENABLED=0", "COCOON_LONG=", "COCOON_TRACES="+dir)
+	test.Stdout, test.Stderr = os.Stderr, os.Stderr
+	if err := test.Run(); err != nil {
+		return fmt.Errorf("tests of the contracts: %w", err)
+	}
+	var result bytes.Buffer
+	cmd := exec.Command("node", filepath.Join(script, "replay.js"), dir)
+	cmd.Stdout, cmd.Stderr = &result, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("the official emulator disagrees with the Go one: %w", err)
+	}
+	fmt.Fprintf(out, "contracts: the official emulator agrees on %s", result.Bytes())
+	return nil
 }
 
 func compile(dir string, names []string) error {

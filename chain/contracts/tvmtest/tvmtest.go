@@ -89,6 +89,7 @@ type queued struct {
 
 // Step is one recorded transaction, enough to replay it elsewhere.
 type Step struct {
+	To           attestation.Address
 	Now          uint32
 	LT           uint64
 	Blocks       []Block
@@ -114,6 +115,7 @@ func New(t testing.TB) *World {
 	for i := range 16 {
 		w.Blocks = append(w.Blocks, TestBlock(uint32(1600-100*i)))
 	}
+	w.traceWhereAsked()
 	return w
 }
 
@@ -331,7 +333,7 @@ func (w *World) execute(q queued) Tx {
 	// An internal message to an account without code is taken too: its coins stay.
 	accepted := res.Accepted || res.TransactionCell != nil
 	tx := Tx{To: q.to, Accepted: accepted, ExitCode: int32(res.ExitCode), Gas: res.GasUsed, Fees: new(big.Int)}
-	step := Step{Now: w.Now, LT: w.lt, Blocks: append([]Block(nil), w.Blocks...), Account: acc.ShardAccountCell().ToBOC(),
+	step := Step{To: q.to, Now: w.Now, LT: w.lt, Blocks: append([]Block(nil), w.Blocks...), Account: acc.ShardAccountCell().ToBOC(),
 		Message: q.msg.ToBOC(), Accepted: accepted, GasUsed: res.GasUsed, ExitCode: int32(res.ExitCode)}
 	if !accepted {
 		w.record = append(w.record, step)
