@@ -233,6 +233,7 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 	if n.Ready != nil {
 		n.Ready(run)
 	}
+	go n.answers(ctx, proc) // ends with ctx, which ends with this epoch
 	return n.anchor(ctx, proc)
 }
 

@@ -12,9 +12,9 @@ func app() *command.App {
 		Name:  "cocoon",
 		Short: "private AI that you can verify",
 		Commands: []*command.Command{
-			demoCommand, chatCommand, modelsCommand, proxyCommand, nodesCommand,
+			demoCommand, chatCommand, modelsCommand, proxyCommand, nodesCommand, nodeCommand,
 			verifyNodeCommand, verifyEvidenceCommand, verifyReceiptCommand,
-			receiptExportCommand, inspectCommand, policyInitCommand, policyCheckCommand, policyExplainCommand,
+			receiptExportCommand, challengeCommand, inspectCommand, policyInitCommand, policyCheckCommand, policyExplainCommand,
 			endorsementsFetchCommand, endorsementsShowCommand,
 		},
 		Footer: "Try it without any hardware: cocoon demo",

@@ -15,16 +15,52 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cocoon-go/cocoon/internal/command"
 )
 
-// Main builds the programs, starts one demo for all tests of a test binary,
-// runs the tests, and ends the demo.
-func Main(m *testing.M, use func(*Demo)) (code int) {
-	code, err := run(m, use)
+// shared is the demo that all tests of a test binary use.
+var shared struct {
+	once sync.Once
+	dir  string
+	demo *Demo
+	err  error
+}
+
+// Shared returns a demo that runs until the tests of this binary have ended: it
+// is built and started when a test first asks. Its TestMain must call [Main].
+func Shared(t *testing.T) *Demo {
+	t.Helper()
+	shared.once.Do(func() {
+		if shared.dir, shared.err = os.MkdirTemp("", "cocoon-test-*"); shared.err != nil {
+			return
+		}
+		bin := filepath.Join(shared.dir, "bin")
+		if shared.err = Build(context.Background(), bin); shared.err == nil {
+			shared.demo, shared.err = StartDemo(bin, shared.dir)
+		}
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.demo
+}
+
+// Main runs the tests, and ends what [Shared] started. It returns the exit code.
+func Main(m *testing.M) int {
+	code := m.Run()
+	var err error
+	if shared.demo != nil {
+		err = shared.demo.Stop()
+	}
+	if shared.dir != "" {
+		err = errors.Join(err, os.RemoveAll(shared.dir))
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return max(code, 1)
@@ -32,32 +68,15 @@ func Main(m *testing.M, use func(*Demo)) (code int) {
 	return code
 }
 
-func run(m *testing.M, use func(*Demo)) (code int, err error) {
-	dir, err := os.MkdirTemp("", "cocoon-test-*")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	bin := filepath.Join(dir, "bin")
-	if err := Build(context.Background(), bin); err != nil {
-		return 1, err
-	}
-	demo, err := StartDemo(bin, dir)
-	if err != nil {
-		return 1, err
-	}
-	use(demo)
-	code = m.Run()
-	return code, demo.Stop()
-}
-
 // Scripts runs the scripts of testdata/script. Every script has a copy of the
 // demo's folder as demo, its policy, chain and registry in the configuration
 // directory config/cocoon, what the policy names as $ROOT, $MEASUREMENT and
 // $MODEL, and what runs as $RELAY, $BASE_URL, $NODE_DIR and
-// $RUNNING (the folder of the running demo). $BIN holds the programs.
+// $RUNNING (the folder of the running demo). $WALLET is its operator's key, for
+// one script at a time. $BIN holds the programs.
 //
-// Commands beside testscript's own:
+// Every command of the program must be in a script. Script commands beside
+// testscript's own:
 //
 //	exits CODE PROGRAM ARG...  runs, and compares the exit code; when it is not
 //	                           0, no file may have changed, and standard error
@@ -68,7 +87,9 @@ func run(m *testing.M, use func(*Demo)) (code int, err error) {
 //	interrupt PROGRAM ARG...   starts, waits for the first byte of output, sends
 //	                           SIGINT, and wants a good end; what it printed is
 //	                           in the files out.txt and err.txt
-func Scripts(t *testing.T, d *Demo) {
+func Scripts(t *testing.T, commands []*command.Command) {
+	mentioned(t, commands)
+	d := Shared(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -80,17 +101,48 @@ func Scripts(t *testing.T, d *Demo) {
 	})
 }
 
+// mentioned looks for a script that runs each command, and one that shows its
+// help.
+func mentioned(t *testing.T, commands []*command.Command) {
+	t.Helper()
+	var all []byte
+	names, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	for _, c := range commands {
+		for what, expr := range map[string]string{
+			"runs": `(?m)^(! )?(exec|interrupt) [a-z-]+ ` + c.Name + `\b`, "makes fail": `(?m)^exits [1-5] [a-z-]+ ` + c.Name + `\b`,
+			"shows the help of": `(?m)^exec [a-z-]+ help ` + c.Name + `$`,
+		} {
+			if !regexp.MustCompile(expr).Match(all) {
+				t.Errorf("no script in testdata/script %s %q", what, c.Name)
+			}
+		}
+	}
+}
+
 func (d *Demo) setup(e *testscript.Env) error {
 	work := e.WorkDir
 	for k, v := range map[string]string{
 		"HOME": filepath.Join(work, "home"), "XDG_CONFIG_HOME": filepath.Join(work, "config"),
 		"PATH":  d.Bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"RELAY": d.Relay, "BASE_URL": d.BaseURL, "NODE_DIR": d.NodeDir, "BIN": d.Bin,
-		"RUNNING": filepath.Join(d.Work, d.Dir),
+		"RUNNING": filepath.Join(d.Work, d.Dir), "WALLET": d.wallet(),
 	} {
 		e.Setenv(k, v)
 	}
 	if err := d.setPolicy(e); err != nil {
+		return err
+	}
+	if err := d.setNode(e); err != nil {
 		return err
 	}
 	if err := os.Mkdir(filepath.Join(work, "home"), 0o755); err != nil {
@@ -109,6 +161,30 @@ func (d *Demo) setup(e *testscript.Env) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// wallet returns the file with the key of the demo's operator.
+func (d *Demo) wallet() string {
+	if i := slices.Index(d.NodeCommand, "--wallet"); i >= 0 && i+1 < len(d.NodeCommand) {
+		return d.NodeCommand[i+1]
+	}
+	return ""
+}
+
+// setNode sets $NODE to the address of the demo's node.
+func (d *Demo) setNode(e *testscript.Env) error {
+	data, err := os.ReadFile(filepath.Join(d.NodeDir, "run.json"))
+	if err != nil {
+		return err
+	}
+	var run struct {
+		Node string `json:"node"`
+	}
+	if err := json.Unmarshal(data, &run); err != nil {
+		return err
+	}
+	e.Setenv("NODE", run.Node)
 	return nil
 }
 

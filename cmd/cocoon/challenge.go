@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/receipt"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/client"
+	"github.com/cocoon-go/cocoon/host"
+	"github.com/cocoon-go/cocoon/internal/command"
+)
+
+var challengeCommand = &command.Command{
+	Name: "challenge", Args: "X.receipt", Short: "demand on the chain that a receipt's node proves it to be in its log",
+	Long: "For a receipt that is not in the log although the merge delay is over. The wallet pays a\n" +
+		"bond; the node must prove the receipt to be in its log within the answer window, or lose\n" +
+		"stake, of which you get a part. A node that has the receipt in its log gets half the bond:\n" +
+		"so the log is looked at first, and nothing is sent when it holds the receipt.",
+	Example: "cocoon challenge receipts/1795572000-ab12cd34-7.receipt --wallet wallet.key",
+	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+		var s settings
+		s.register(fs)
+		unread := fs.Bool("unread", false, "send it also when the log can't be read, as when its node is gone")
+		wallet := fs.String("wallet", "", "`file` with the key of the wallet that pays and is paid")
+		return func(ctx context.Context, env *command.Env) error {
+			if err := args(env, 1, "one receipt"); err != nil {
+				return err
+			}
+			if *wallet == "" {
+				return attestation.BadInput("challenge needs --wallet: the wallet that pays the bond; --help explains")
+			}
+			return challenge(ctx, env, &s, *wallet, *unread)
+		}
+	},
+}
+
+func challenge(ctx context.Context, env *command.Env, s *settings, walletFile string, unread bool) error {
+	f, src, err := loadReceipt(env.Args[0])
+	if err != nil {
+		return err
+	}
+	data, err := command.ReadFile(walletFile, 4<<10)
+	if err != nil {
+		return err
+	}
+	key, err := chain.ParseWalletKey(string(data))
+	if err != nil {
+		return err
+	}
+	sess, err := s.connect(ctx, env, nil)
+	if err != nil {
+		return err
+	}
+	defer sess.close()
+	warnSimulated(env.Stderr, simulated(sess.policy))
+	root, err := registry.Reader{Reader: sess.chain}.Root(ctx, sess.root)
+	if err != nil {
+		return err
+	}
+	if err := challengeable(ctx, sess, root, f.Receipt, src, unread); err != nil {
+		return err
+	}
+	o, err := host.OpenOperator(ctx, sess.chain, key, sess.root, 0, filepath.Join(filepath.Dir(env.Args[0]), "payments"))
+	if err != nil {
+		return err
+	}
+	id, err := sess.chain.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	m := &contracts.ChallengeReceipt{QueryID: host.NewQueryID(), ChainID: id, Payout: o.Wallet(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
+	m.Sign(f.HolderKey())
+	bond := root.State.Params.ChallengeBond
+	if err := o.Send(ctx, f.Receipt.Head.Node, bond+contracts.ValueChallenge, m.QueryID, m); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(time.Duration(root.State.Params.AnswerWindow) * time.Second).UTC()
+	if env.JSON {
+		return env.PrintJSON(map[string]any{"challenge": hexOf(m.ID()), "node": f.Receipt.Head.Node, "bond_nano": bond, "answer_until": deadline, "simulated": simulated(sess.policy)})
+	}
+	fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), coinsText(bond))
+	return nil
+}
+
+// challengeable finds out whether a challenge could be won, before anything is
+// spent.
+func challengeable(ctx context.Context, sess *session, root *registry.Root, r *receipt.Receipt, src client.Source, unread bool) error {
+	n, err := registry.Reader{Reader: sess.chain}.Node(ctx, r.Head.Node)
+	if err != nil {
+		return err
+	}
+	e, ok := n.Epoch(r.Head.Epoch)
+	if !ok {
+		return attestation.Unknown("the node's record holds epoch %d no more: its windows are over", r.Head.Epoch)
+	}
+	if err := r.Verify(e.ReceiptKey); err != nil {
+		return err
+	}
+	p := root.State.Params
+	made := time.Unix(int64(r.Head.Time), 0)
+	if open := made.Add(time.Duration(p.MergeDelay) * time.Second); n.At.Time.Before(open) {
+		return attestation.Refused("the node may anchor the receipt until %s; try again then", open.UTC().Format(time.RFC3339))
+	}
+	if end := made.Add(time.Duration(p.Unbonding-p.AnswerWindow) * time.Second); n.At.Time.After(end) {
+		return attestation.Refused("a challenge had to come before %s", end.UTC().Format(time.RFC3339))
+	}
+	if n.Endpoint != "" {
+		src.Endpoint = n.Endpoint
+	}
+	_, err = sess.Prove(ctx, src, r)
+	var false_ *attestation.FalseError
+	switch {
+	case err == nil:
+		return attestation.Refused("the log holds the receipt, and the chain covers it: a challenge would be lost")
+	case errors.Is(err, client.ErrNotAnchored), errors.As(err, &false_):
+		return nil // not covered, or covered by another leaf
+	case unread:
+		return nil
+	}
+	return fmt.Errorf("the log can't be read, so it is not known whether a challenge would be won (--unread sends it all the same): %w", err)
+}

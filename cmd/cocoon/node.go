@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/command"
+)
+
+var nodeCommand = &command.Command{
+	Name: "node", Args: "ADDRESS", Short: "show everything that the chain proves of one node",
+	Long: "State, epochs with their keys and measurements, price, stake, anchor and open challenges, as\n" +
+		"proved from the trusted block. Whether the node passes your policy, verify node tells.",
+	Example: "cocoon node 0:a52ceb30…",
+	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+		var s settings
+		s.register(fs)
+		return func(ctx context.Context, env *command.Env) error {
+			if err := args(env, 1, "one address"); err != nil {
+				return err
+			}
+			addr, err := attestation.ParseAddress(env.Args[0])
+			if err != nil {
+				return err
+			}
+			sess, err := s.connect(ctx, env, nil)
+			if err != nil {
+				return err
+			}
+			defer sess.close()
+			warnSimulated(env.Stderr, simulated(sess.policy))
+			n, err := registry.Reader{Reader: sess.chain}.Node(ctx, addr)
+			if err != nil {
+				return err
+			}
+			if n.Root != sess.root {
+				return attestation.Refused("node %v belongs to registry %v, not to %v", addr, n.Root, sess.root)
+			}
+			return printNode(env, n, simulated(sess.policy))
+		}
+	},
+}
+
+type epochLine struct {
+	Number       uint32    `json:"number"`
+	Active       bool      `json:"active"`
+	ClaimsDigest string    `json:"claims_digest"`
+	Measurement  string    `json:"measurement"`
+	Platform     string    `json:"platform"`
+	ReceiptKey   string    `json:"receipt_key"`
+	LogKey       string    `json:"log_key"`
+	StartBlock   uint32    `json:"start_block"`
+	RegisteredAt time.Time `json:"registered_at"`
+	Expires      time.Time `json:"expires"`
+	FinalSize    uint64    `json:"final_size,omitempty"`
+}
+
+type challengeLine struct {
+	ID       string    `json:"id"`
+	About    string    `json:"about"` // "receipt" or "log"
+	Number   uint64    `json:"number"`
+	Deadline time.Time `json:"deadline"`
+	Loss     uint64    `json:"loss_nano"`
+	Bond     uint64    `json:"bond_nano"`
+}
+
+func printNode(env *command.Env, n *registry.Node, simulated bool) error {
+	var epochs []epochLine
+	for _, number := range slices.Sorted(maps.Keys(n.Epochs)) {
+		e := n.Epochs[number]
+		epochs = append(epochs, epochLine{number, e.Active, hexOf(e.ClaimsDigest), hexOf(e.Measurement), hexOf(e.PlatformID), hexOf(e.ReceiptKey), hexOf(e.LogKey),
+			e.StartBlock, e.RegisteredAt, e.Expires, e.Final.Size})
+	}
+	challenges := []challengeLine{}
+	for id, c := range n.State.Book.Challenges {
+		about := "receipt"
+		if c.Log {
+			about = "log"
+		}
+		challenges = append(challenges, challengeLine{hexOf(id), about, c.Number, time.Unix(int64(c.Deadline), 0).UTC(), c.Loss, c.Bond})
+	}
+	slices.SortFunc(challenges, func(a, b challengeLine) int { return strings.Compare(a.ID, b.ID) })
+	if env.JSON {
+		return env.PrintJSON(map[string]any{
+			"address": n.Address, "registry": n.Root, "operator": n.Operator, "index": n.Index, "endpoint": n.Endpoint, "status": n.Status,
+			"price_prompt_nano_per_million": n.PromptPrice, "price_completion_nano_per_million": n.CompletionPrice,
+			"stake_nano": n.Stake, "unbonding_nano": n.State.Unbonding, "epochs": epochs, "current_epoch": n.Current,
+			"anchor":     map[string]any{"size": n.Anchor.Size, "root": hexOf(n.Anchor.Root), "time": n.Anchor.Time},
+			"challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": simulated,
+		})
+	}
+	w := env.Stdout
+	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s\n",
+		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, coinsText(n.Stake), coinsText(n.State.Unbonding),
+		n.Anchor.Size, n.Anchor.Time.Format(time.RFC3339), n.Anchor.Root, n.At.Seqno, n.At.Time.UTC().Format(time.RFC3339))
+	for _, e := range epochs {
+		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  receipt key %s\n", e.Number,
+			e.RegisteredAt.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.ClaimsDigest, e.Measurement, e.Platform, e.ReceiptKey)
+	}
+	for _, c := range challenges {
+		fmt.Fprintf(w, "challenge %s about %s %d: answer before %s or lose %s\n", c.ID, c.About, c.Number, c.Deadline.Format(time.RFC3339), coinsText(c.Loss))
+	}
+	return nil
+}
+
+// coinsText writes nano as coins.
+func coinsText(nano uint64) string {
+	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%09d", nano/1e9, nano%1e9), "0"), ".")
+}

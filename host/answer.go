@@ -1,0 +1,101 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/translog"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// answerInterval is between two looks for challenges. Silence loses only after
+// a day or more.
+const answerInterval = time.Minute
+
+// answers proves, until ctx ends, what challenges ask of the node's log.
+func (n *node) answers(ctx context.Context, proc *process) {
+	tick := time.NewTicker(answerInterval)
+	defer tick.Stop()
+	for {
+		if err := n.answerAll(ctx, proc); err != nil && ctx.Err() == nil {
+			n.Log.Error("a challenge is not answered yet; it is tried again, and silence loses stake", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *node) answerAll(ctx context.Context, proc *process) error {
+	rec, err := n.reg.Node(ctx, n.addr)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for id, c := range rec.State.Book.Challenges {
+		if err := n.answer(ctx, proc, rec, id, c); err != nil {
+			errs = append(errs, fmt.Errorf("challenge %x: %w", id[:8], err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// answer sends the proof that a challenge asks for. It checks it first: a wrong
+// one would cost fees and help nobody.
+func (n *node) answer(ctx context.Context, proc *process, rec *registry.Node, id [32]byte, c contracts.Challenge) error {
+	if rec.At.Time.Unix() > int64(c.Deadline) {
+		return attestation.Refused("its time is over")
+	}
+	if c.Size == 0 {
+		if rec.Anchor.Size <= c.Number {
+			return attestation.Unknown("no anchor covers receipt %d yet", c.Number)
+		}
+		c.Size, c.Root = rec.Anchor.Size, rec.Anchor.Root
+	}
+	proof, err := challengeProof(ctx, c, func(ctx context.Context, path string) ([]byte, error) {
+		return proc.get(ctx, "/log/"+path, 1<<14)
+	})
+	if err != nil {
+		return err
+	}
+	query := NewQueryID()
+	body, err := (&contracts.Answer{QueryID: query, Challenge: id, Proof: proof}).Body()
+	if err != nil {
+		return err
+	}
+	n.Log.Info("answering a challenge", "challenge", fmt.Sprintf("%x", id[:8]))
+	_, err = n.writer.Send(ctx, fmt.Sprintf("answer-%x-%d", id, c.Size), chain.Message{To: n.addr, Amount: nano(contracts.ValueAnswer), Body: body})
+	if err != nil {
+		return err
+	}
+	_, err = n.awaitNode(ctx, func(r *registry.Node) bool {
+		now, open := r.State.Book.Challenges[id]
+		return !open || now.Size != 0 && now.Size != c.Size // answered, or to be proved against another anchor
+	})
+	return err
+}
+
+// challengeProof makes the proof that a challenge asks for from the log's tiles.
+func challengeProof(ctx context.Context, c contracts.Challenge, fetch translog.Fetch) ([][32]byte, error) {
+	tiles, err := translog.NewTileReader(c.Size, c.Root, fetch)
+	if err != nil {
+		return nil, err
+	}
+	var proof [][32]byte
+	if c.Log {
+		_, proof, err = tiles.ConsistencyProof(ctx, c.Number)
+	} else {
+		proof, err = tiles.InclusionProof(ctx, c.Number)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return proof, c.Verify(proof)
+}
