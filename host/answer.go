@@ -97,5 +97,8 @@ func challengeProof(ctx context.Context, c contracts.Challenge, fetch translog.F
 	if err != nil {
 		return nil, err
 	}
-	return proof, c.Verify(proof)
+	if err := c.Verify(proof); err != nil {
+		return nil, err
+	}
+	return proof, nil
 }
