@@ -61,24 +61,23 @@ var (
 		},
 	}
 	govSubmitCommand = govSend("gov submit", "FILE", "send a proposal with its approvals to the registry",
-		func(ctx context.Context, env *command.Env, o *host.Operator) error {
-			p, err := readProposal(env.Args[0])
-			if err != nil {
-				return err
-			}
-			return o.Submit(ctx, p)
+		func(arg string) (action, error) {
+			p, err := readProposal(arg)
+			return func(ctx context.Context, o *host.Operator) error { return o.Submit(ctx, p) }, err
 		})
 	govExecuteCommand = govSend("gov execute", "NUMBER", "carry out a proposal whose delay is over",
-		func(ctx context.Context, env *command.Env, o *host.Operator) error {
-			n, err := strconv.ParseUint(env.Args[0], 10, 32)
+		func(arg string) (action, error) {
+			n, err := strconv.ParseUint(arg, 10, 32)
 			if err != nil {
-				return attestation.BadInput("%q is not the number of a proposal", env.Args[0])
+				return nil, attestation.BadInput("%q is not the number of a proposal", arg)
 			}
-			return o.Execute(ctx, uint32(n))
+			return func(ctx context.Context, o *host.Operator) error { return o.Execute(ctx, uint32(n)) }, nil
 		})
 )
 
-func govSend(name, arg, short string, run func(context.Context, *command.Env, *host.Operator) error) *command.Command {
+// govSend makes a command that sends one message to the registry. prepare reads
+// the argument, before anything is opened or made.
+func govSend(name, arg, short string, prepare func(arg string) (action, error)) *command.Command {
 	return &command.Command{
 		Name: name, Args: arg, Short: short, Long: "Anybody may send it; the wallet pays the fees.", Example: "cocoon-node " + name + " " + arg + flagsExample,
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
@@ -88,12 +87,19 @@ func govSend(name, arg, short string, run func(context.Context, *command.Env, *h
 				if len(env.Args) != 1 {
 					return attestation.BadInput("%s takes one argument (%s); --help explains", name, arg)
 				}
+				if err := f.check(); err != nil {
+					return err
+				}
+				do, err := prepare(env.Args[0])
+				if err != nil {
+					return err
+				}
 				o, err := f.open(ctx, env)
 				if err != nil {
 					return err
 				}
 				defer o.Client.Close()
-				if err := run(ctx, env, o); err != nil {
+				if err := do(ctx, o); err != nil {
 					return err
 				}
 				return showRoot(ctx, env, registry.Reader{Reader: o.Client}, o.Registry)
@@ -269,7 +275,7 @@ func writeProposal(path string, p *host.Proposal, write func(string, []byte, os.
 	}
 	err = write(path, append(data, '\n'), 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return attestation.BadInput("%s exists", path)
+		return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
 	}
 	return err
 }

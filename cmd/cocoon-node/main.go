@@ -10,8 +10,10 @@ import (
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
-func main() {
-	(&command.App{
+func main() { app().Main() }
+
+func app() *command.App {
+	return &command.App{
 		Name:  "cocoon-node",
 		Short: "run a node of the Cocoon network",
 		Commands: []*command.Command{
@@ -20,7 +22,7 @@ func main() {
 			govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,
 		},
 		Footer: "See a node at work without hardware: cocoon demo --keep",
-	}).Main()
+	}
 }
 
 func readTON(path string) (*chain.GlobalConfig, error) {

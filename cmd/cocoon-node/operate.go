@@ -35,8 +35,8 @@ func (f *operatorFlags) register(fs *flag.FlagSet) {
 	fs.UintVar(&f.index, "index", 0, "`number` of the node among the operator's (default 0)")
 }
 
-// open connects to the chain as the operator. The caller closes the client.
-func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Operator, error) {
+// check looks for what is missing.
+func (f *operatorFlags) check() error {
 	var missing []string
 	for _, need := range []struct{ flag, value string }{{"--dir", f.dir}, {"--ton-config", f.ton}, {"--registry", f.registry}, {"--wallet", f.wallet}} {
 		if need.value == "" {
@@ -44,10 +44,18 @@ func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Opera
 		}
 	}
 	if len(missing) > 0 {
-		return nil, attestation.BadInput("%s: needed; --help explains", strings.Join(missing, ", "))
+		return attestation.BadInput("%s: needed; --help explains", strings.Join(missing, ", "))
 	}
 	if f.index > 1<<32-1 {
-		return nil, attestation.BadInput("--index %d: want a number below 2^32", f.index)
+		return attestation.BadInput("--index %d: want a number below 2^32", f.index)
+	}
+	return nil
+}
+
+// open connects to the chain as the operator. The caller closes the client.
+func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Operator, error) {
+	if err := f.check(); err != nil {
+		return nil, err
 	}
 	root, err := command.ReadAddress(f.registry)
 	if err != nil {
@@ -69,9 +77,12 @@ func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Opera
 	return o, nil
 }
 
+// action is what a command does with an open operator.
+type action func(context.Context, *host.Operator) error
+
 // operatorCommand makes a command that sends one message and prints the record
-// that follows.
-func operatorCommand(name, args, short, long, example string, run func(context.Context, *command.Env, *host.Operator) error) *command.Command {
+// that follows. prepare reads the arguments, before anything is opened or made.
+func operatorCommand(name, args, short, long, example string, prepare func(context.Context, *command.Env) (action, error)) *command.Command {
 	return &command.Command{
 		Name: name, Args: args, Short: short, Long: long, Example: example,
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
@@ -85,12 +96,19 @@ func operatorCommand(name, args, short, long, example string, run func(context.C
 				if len(env.Args) != want {
 					return attestation.BadInput("%s takes %d arguments (%s); --help explains", name, want, args)
 				}
+				if err := f.check(); err != nil {
+					return err
+				}
+				do, err := prepare(ctx, env)
+				if err != nil {
+					return err
+				}
 				o, err := f.open(ctx, env)
 				if err != nil {
 					return err
 				}
 				defer o.Client.Close()
-				if err := run(ctx, env, o); err != nil {
+				if err := do(ctx, o); err != nil {
 					return err
 				}
 				return printRecord(ctx, env, o)
@@ -112,29 +130,29 @@ var (
 		"cocoon-node anchor http://127.0.0.1:9000"+flagsExample, anchor)
 	unregisterCommand = operatorCommand("unregister", "", "end the node's registration, so that its stake may leave",
 		"Clients use the node no more. Its log and its duty to answer challenges stay.", "cocoon-node unregister"+flagsExample,
-		func(ctx context.Context, _ *command.Env, o *host.Operator) error {
-			q := host.NewQueryID()
-			return o.Send(ctx, o.Node, contracts.ValueCheck, q, &contracts.Retire{QueryID: q})
+		func(context.Context, *command.Env) (action, error) {
+			return func(ctx context.Context, o *host.Operator) error {
+				q := host.NewQueryID()
+				return o.Send(ctx, o.Node, contracts.ValueCheck, q, &contracts.Retire{QueryID: q})
+			}, nil
 		})
 	stakeCommand = operatorCommand("stake", "COINS", "add coins from the wallet to the node's stake",
 		"The stake stands behind what the node signs: provable faults cost it.", "cocoon-node stake 100"+flagsExample,
-		func(ctx context.Context, env *command.Env, o *host.Operator) error {
+		func(_ context.Context, env *command.Env) (action, error) {
 			amount, err := coins(env.Args[0])
-			if err != nil {
-				return err
-			}
-			q := host.NewQueryID()
-			return o.Send(ctx, o.Node, amount+contracts.ValueSmall, q, &contracts.Stake{QueryID: q})
+			return func(ctx context.Context, o *host.Operator) error {
+				q := host.NewQueryID()
+				return o.Send(ctx, o.Node, amount+contracts.ValueSmall, q, &contracts.Stake{QueryID: q})
+			}, err
 		})
 	unstakeCommand = operatorCommand("unstake", "COINS", "start the way out for a part of the stake",
 		"It can be withdrawn once the registry's unbonding time is over, and loses to faults until then.", "cocoon-node unstake 100"+flagsExample,
-		func(ctx context.Context, env *command.Env, o *host.Operator) error {
+		func(_ context.Context, env *command.Env) (action, error) {
 			amount, err := coins(env.Args[0])
-			if err != nil {
-				return err
-			}
-			q := host.NewQueryID()
-			return o.Send(ctx, o.Node, contracts.ValueSmall, q, &contracts.Unbond{QueryID: q, Amount: amount})
+			return func(ctx context.Context, o *host.Operator) error {
+				q := host.NewQueryID()
+				return o.Send(ctx, o.Node, contracts.ValueSmall, q, &contracts.Unbond{QueryID: q, Amount: amount})
+			}, err
 		})
 	withdrawCommand = &command.Command{
 		Name: "withdraw", Short: "pay out credits and unbonded stake to the wallet",
@@ -185,16 +203,16 @@ func coins(s string) (uint64, error) {
 	return r.Num().Uint64(), nil
 }
 
-func register(ctx context.Context, env *command.Env, o *host.Operator) error {
+func register(ctx context.Context, env *command.Env) (action, error) {
 	data, err := bundleOf(ctx, env.Args[0])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b, err := attestation.ParseBundle(data)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("%s: %w", env.Args[0], err)
 	}
-	return o.Register(ctx, b)
+	return func(ctx context.Context, o *host.Operator) error { return o.Register(ctx, b) }, nil
 }
 
 func bundleOf(ctx context.Context, from string) ([]byte, error) {
@@ -229,25 +247,27 @@ func get(ctx context.Context, relay, path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-func anchor(ctx context.Context, env *command.Env, o *host.Operator) error {
+func anchor(ctx context.Context, env *command.Env) (action, error) {
 	data, err := get(ctx, env.Args[0], "/log/anchor", 1<<12)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a, err := host.ParseAnchor(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	rec, err := o.Record(ctx)
-	if err != nil {
-		return err
-	}
-	if a.Size <= rec.Anchor.Size {
-		env.Logf("the chain covers all %d receipts already", rec.Anchor.Size)
-		return nil
-	}
-	q := host.NewQueryID()
-	return o.Send(ctx, o.Node, contracts.ValueSmall, q, anchorMessage{&contracts.AnchorInternal{QueryID: q, Anchor: a.Anchor, Signature: a.Signature}})
+	return func(ctx context.Context, o *host.Operator) error {
+		rec, err := o.Record(ctx)
+		if err != nil {
+			return err
+		}
+		if a.Size <= rec.Anchor.Size {
+			env.Logf("the chain covers all %d receipts already", rec.Anchor.Size)
+			return nil
+		}
+		q := host.NewQueryID()
+		return o.Send(ctx, o.Node, contracts.ValueSmall, q, anchorMessage{&contracts.AnchorInternal{QueryID: q, Anchor: a.Anchor, Signature: a.Signature}})
+	}, nil
 }
 
 // printRecord prints what the chain says of the node now.

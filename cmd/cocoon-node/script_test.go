@@ -7,11 +7,7 @@ import (
 	"github.com/cocoon-go/cocoon/test/scenario/programs"
 )
 
-var running *programs.Demo
-
-func TestMain(m *testing.M) {
-	os.Exit(programs.Main(m, func(d *programs.Demo) { running = d }))
-}
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 
 // TestScripts runs testdata/script: a file for every command.
-func TestScripts(t *testing.T) { programs.Scripts(t, running) }
+func TestScripts(t *testing.T) { programs.Scripts(t, app().Commands) }

@@ -20,17 +20,14 @@ import (
 	"github.com/cocoon-go/cocoon/test/scenario/programs"
 )
 
-var demo *programs.Demo
-
-func TestMain(m *testing.M) {
-	os.Exit(programs.Main(m, func(d *programs.Demo) { demo = d }))
-}
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 
 // TestProxy: what any program with a base URL gets.
 func TestProxy(t *testing.T) {
-	before := len(receipts(t))
+	demo := programs.Shared(t)
+	before := len(receipts(t, demo))
 	use(t, openai.NewClient(option.WithBaseURL(demo.BaseURL), option.WithAPIKey("sk-not-for-the-enclave"), option.WithMaxRetries(0)))
-	if got := len(receipts(t)) - before; got < 6 {
+	if got := len(receipts(t, demo)) - before; got < 6 {
 		t.Errorf("the proxy kept %d receipts, want one of every answer", got)
 	}
 }
@@ -52,7 +49,7 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-func receipts(t *testing.T) []string {
+func receipts(t *testing.T, demo *programs.Demo) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(demo.Work, demo.Receipts, "*.receipt"))
 	if err != nil {
@@ -64,6 +61,7 @@ func receipts(t *testing.T) []string {
 // newSDK makes a client of this module from the demo's files.
 func newSDK(t *testing.T, keep func(*receipt.File, *client.Node) error) *client.Client {
 	t.Helper()
+	demo := programs.Shared(t)
 	read := func(name string) []byte {
 		data, err := os.ReadFile(filepath.Join(demo.Work, demo.Dir, name))
 		if err != nil {
