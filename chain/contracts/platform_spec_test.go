@@ -1,0 +1,78 @@
+package contracts
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/hex"
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+func of32(b byte) (v [32]byte) {
+	for i := range v {
+		v[i] = b
+	}
+	return v
+}
+
+func account(b byte) attestation.Address { return attestation.Address{Hash: of32(b)} }
+
+// checkExample compares the indented "name  hex" lines of a page.
+func checkExample(t *testing.T, page string, want map[string][]byte) {
+	t.Helper()
+	b, err := os.ReadFile("../../docs/spec/" + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range want {
+		m := regexp.MustCompile(`(?m)^    ` + name + ` +((?:[0-9a-f]+(?:\n +)?)+)$`).FindSubmatch(b)
+		if m == nil {
+			t.Errorf("%s has no %s; it is\n%x", page, name, v)
+			continue
+		}
+		if got, err := hex.DecodeString(string(regexp.MustCompile(`\s`).ReplaceAll(m[1], nil))); err != nil || !bytes.Equal(got, v) {
+			t.Errorf("%s: %s is\n%x", page, name, v)
+		}
+	}
+}
+
+func TestPlatformSpecification(t *testing.T) {
+	a, _, err := PlatformAddress(account(0x11), of32(5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := &ClaimSlot{ClaimsDigest: of32(0x44), Epoch: 3, Expires: 1_800_000_000, Operator: account(0x33), Index: 7}
+	checkExample(t, "contracts-platform.md", map[string][]byte{
+		"data":    PlatformKey{account(0x11), of32(5)}.Cell().ToBOC(),
+		"address": a.Hash[:],
+		"claim":   claim.Body().ToBOC(),
+	})
+}
+
+func TestChannelSpecification(t *testing.T) {
+	k := of32(1)
+	client := ed25519.NewKeyFromSeed(k[:])
+	key := ChannelKey{Node: account(0x11), ClientKey: pub(client), Payout: account(0x33), Delay: 3 * day, Salt: [16]byte(k[:])}
+	for i := range key.Salt {
+		key.Salt[i] = 5
+	}
+	a, _, err := ChannelAddress(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := NewVoucher(client, -239, a, 1_500_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := v.Digest()
+	checkExample(t, "contracts-channel.md", map[string][]byte{
+		"data":    key.Cell().ToBOC(),
+		"address": a.Hash[:],
+		"digest":  digest[:],
+		"voucher": v.Signature[:],
+		"settle":  body(&SettleVoucher{QueryID: 9, Voucher: v}).ToBOC(),
+	})
+}
