@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -109,15 +110,31 @@ func FuzzParsePolicy(f *testing.F) {
 	f.Add([]byte(attestation.DefaultPolicyTOML()))
 	f.Add([]byte(w.policy))
 	f.Add([]byte("version = \"cocoon/policy/v1\"\naccept = [\"sgx\"]\nunsafe_any_measurement = true\n"))
+	f.Add([]byte("\"version\" = 'x'\ntdx.\"unsafe_debug\" = true\n[[snp]]\n[\"snp\".min_tcb.'genoa']\n\n"))
+	f.Add([]byte(strings.ReplaceAll(attestation.DefaultPolicyTOML(), "\n", "\r\n")))
 	facts, err := w.verifier().VerifyEvidence("", w.evidence().Data, w.endorsements(), now)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := attestation.ParsePolicy(data)
+		lines := bytes.Count(data, []byte("\n")) + 1
+		for _, q := range attestation.PolicyProblems(err) {
+			if q.Text == "" || q.Line < 0 || q.Line > lines {
+				t.Errorf("problem %+v of %d lines", q, lines)
+			}
+		}
 		if err != nil {
 			wantInput(t, err)
 			return
+		}
+		for _, q := range p.Warnings() {
+			if q.Text == "" || q.Line < 0 || q.Line > lines {
+				t.Errorf("warning %+v of %d lines", q, lines)
+			}
+		}
+		if len(p.Explain()) < 10 {
+			t.Errorf("rules %v", p.Explain())
 		}
 		v := p.Appraise(facts, attestation.Subject{At: now})
 		if v.Accepted != (v.Err() == nil) || len(v.Checks) < 5 {
