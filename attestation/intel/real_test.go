@@ -2,6 +2,7 @@ package intel_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"math/rand/v2"
@@ -92,16 +93,23 @@ func TestRealQuoteInModule(t *testing.T) {
 	}
 }
 
-// regions lists, for a quote of version 4, what the chain of signatures covers,
-// and the lengths and types that frame it.
+// regions lists what the chain of signatures of a quote covers, and the lengths
+// and types that frame it.
 func regions(raw []byte) map[string][2]int {
-	body := 48 + 584
+	le := binary.LittleEndian
+	body, frame := 48+384, 0 // of an SGX quote of version 3
+	switch version := le.Uint16(raw); {
+	case version == 5:
+		body, frame = 48+6+int(le.Uint32(raw[50:])), 6
+	case version == 4 && raw[4] == 0x81:
+		body, frame = 48+584, 6
+	}
 	sig := body + 4
-	qe := sig + 128 + 6
-	auth := int(raw[qe+448]) | int(raw[qe+449])<<8
+	qe := sig + 128 + frame
+	auth := int(le.Uint16(raw[qe+448:]))
 	cert := qe + 450 + auth + 6
 	return map[string][2]int{
-		"header and body":       {0, body},
+		"header and body":       {0, body}, // of version 5 also type and size of the body
 		"signature":             {sig, sig + 64},
 		"attestation key":       {sig + 64, sig + 128},
 		"QE report":             {qe, qe + 384},
@@ -250,12 +258,32 @@ func TestMutatedDocuments(t *testing.T) {
 	}
 }
 
-// TestMutatedVectors flips bits of one real quote of version 4.
+// TestMutatedVectors flips bits of one real quote of each version and kind. What
+// is not signed: the armour and text of the PEM chain (TestMutatedChain), and
+// bytes behind the quote, of which nothing is read.
 func TestMutatedVectors(t *testing.T) {
 	dir := vectorsDir(t)
-	raw := readFile(t, dir, "tdx", "quotes", "dcap-qvl-9069d475eda3.bin")
-	e := loadCollateral(t, dir, "tdx", "collateral", "20a06f000000-2025-09.json")
-	mutate(t, raw, e, intel.NewVerifier(), time.Unix(1756802519, 0), 200)
+	for _, x := range []struct {
+		tee, quote, collateral string
+		at                     int64
+	}{
+		{"tdx", "dcap-qvl-9069d475eda3.bin", "20a06f000000-2025-09.json", 1756802519},        // version 4
+		{"tdx", "go-tdx-guest-cf77a6e91e48.bin", "90c06f000000-2026-02-18.json", 1771415931}, // version 5
+		{"sgx", "automata-dcap-attestation-c81a90ee23bb.bin", "00606a000000-2025-08.json", 1755240086},
+	} {
+		t.Run(x.quote, func(t *testing.T) {
+			raw := readFile(t, dir, x.tee, "quotes", x.quote)
+			e, v, at := loadCollateral(t, dir, x.tee, "collateral", x.collateral), intel.NewVerifier(), time.Unix(x.at, 0)
+			q, err := intel.ParseQuote(raw)
+			if err == nil {
+				_, err = v.Verify(q, e, at)
+			}
+			if err != nil {
+				t.Fatalf("unchanged: %v", err)
+			}
+			mutate(t, raw, e, v, at, 200)
+		})
+	}
 }
 
 // TestIntelSample judges the sample of Intel's own library. It has a root of its
