@@ -101,8 +101,8 @@ func Scripts(t *testing.T, commands []*command.Command) {
 	})
 }
 
-// mentioned looks for a script that runs each command, and one that shows its
-// help.
+// mentioned looks for a script that makes each command fail, and one that shows
+// its help.
 func mentioned(t *testing.T, commands []*command.Command) {
 	t.Helper()
 	var all []byte
@@ -119,7 +119,7 @@ func mentioned(t *testing.T, commands []*command.Command) {
 	}
 	for _, c := range commands {
 		for what, expr := range map[string]string{
-			"runs": `(?m)^(! )?(exec|interrupt) [a-z-]+ ` + c.Name + `\b`, "makes fail": `(?m)^exits [1-5] [a-z-]+ ` + c.Name + `\b`,
+			"makes fail":        `(?m)^exits [1-5] [a-z-]+ ` + c.Name + `\b`,
 			"shows the help of": `(?m)^exec [a-z-]+ help ` + c.Name + `$`,
 		} {
 			if !regexp.MustCompile(expr).Match(all) {
