@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -27,19 +28,22 @@ import (
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
-func main() {
-	app := &command.App{
+func main() { app().Main() }
+
+func app() *command.App {
+	return &command.App{
 		Name:  "cocoon-enclave",
 		Short: "the runtime inside the confidential VM",
 		Commands: []*command.Command{{
 			Name: "run", Short: "boot and serve until standard input ends",
 			Long: "The host is not trusted. Everything that decides what the enclave does is in the\n" +
-				"measured configuration; the other flags only say where things are.",
+				"measured configuration; the other flags only say where things are. The first line on\n" +
+				"standard output says where it listens.",
 			Example: "cocoon-enclave run --config enclave.toml --ton-config ton-global.json --data /data --device tdx",
 			Setup:   setup,
 		}},
+		Footer: "An operator starts it with: cocoon-node up",
 	}
-	app.Main()
 }
 
 type flags struct {
@@ -52,14 +56,39 @@ func setup(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 	fs.StringVar(&f.ton, "ton-config", "", "TON global config `file`; its liteservers are used, its trusted block is not")
 	fs.StringVar(&f.data, "data", "", "`directory` for the log")
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:0", "`address` to listen on")
-	fs.StringVar(&f.device, "device", "", "confidential hardware: `tdx or snp`")
+	fs.StringVar(&f.device, "device", "", "confidential `hardware`: tdx or snp")
 	fs.StringVar(&f.simulated, "simulated", "", "`directory` of a simulated platform instead of hardware: protects nothing")
 	return func(ctx context.Context, env *command.Env) error { return run(ctx, env, f) }
 }
 
+// check looks for what is missing or contradicts itself.
+func (f *flags) check() error {
+	var missing []string
+	for _, need := range []struct{ flag, value string }{{"--config", f.config}, {"--ton-config", f.ton}, {"--data", f.data}} {
+		if need.value == "" {
+			missing = append(missing, need.flag)
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		return attestation.BadInput("run needs %s; --help explains", strings.Join(missing, ", "))
+	case f.device == "" && f.simulated == "":
+		return attestation.BadInput("name the hardware with --device, or a simulated platform with --simulated")
+	case f.device != "" && f.simulated != "":
+		return attestation.BadInput("--device and --simulated exclude each other")
+	}
+	return nil
+}
+
 func run(ctx context.Context, env *command.Env, f flags) error {
-	if len(env.Args) > 0 || f.config == "" || f.ton == "" || f.data == "" || (f.device == "") == (f.simulated == "") {
-		return attestation.BadInput("needed are --config, --ton-config, --data, and one of --device and --simulated")
+	if len(env.Args) > 0 {
+		return attestation.BadInput("run takes no arguments; --help explains")
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.simulated != "" {
+		env.Logf("SIMULATED: this runs on a simulated platform and protects nothing")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -73,15 +102,15 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	if err != nil {
 		return err
 	}
+	dev, err := openDevice(f)
+	if err != nil {
+		return err
+	}
 	client, err := dial(ctx, f.ton, cfg)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	dev, err := openDevice(f)
-	if err != nil {
-		return err
-	}
 	eng, err := openEngine(cfg)
 	if err != nil {
 		return err
@@ -94,19 +123,23 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, env, f.listen, e)
+	return serve(ctx, env, f, e)
 }
 
 // serve listens and watches the chain until ctx ends or the epoch is over.
-func serve(ctx context.Context, env *command.Env, listen string, e *enclave.Enclave) error {
-	ln, err := net.Listen("tcp", listen)
+func serve(ctx context.Context, env *command.Env, f flags, e *enclave.Enclave) error {
+	ln, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return err
 	}
 	srv := e.Server()
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
-	fmt.Fprintf(env.Stdout, "listening on %s\n", ln.Addr())
+	if err := sayReady(env, f, ln.Addr()); err != nil {
+		srv.Close()
+		<-failed
+		return err
+	}
 	err = e.Run(ctx)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -119,24 +152,40 @@ func serve(ctx context.Context, env *command.Env, listen string, e *enclave.Encl
 	return err
 }
 
-func readConfig(path string) (*enclave.Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, attestation.BadInput("configuration: %w", err)
+// sayReady prints the first line, which the host waits for.
+func sayReady(env *command.Env, f flags, addr net.Addr) error {
+	if env.JSON {
+		return env.PrintJSON(map[string]any{"listening": addr.String(), "simulated": f.simulated != ""})
 	}
-	return enclave.ParseConfig(data)
+	_, err := fmt.Fprintf(env.Stdout, "listening on %s\n", addr)
+	return err
+}
+
+// maxFile bounds the files that are read at the start.
+const maxFile = 1 << 20
+
+func readConfig(path string) (*enclave.Config, error) {
+	data, err := command.ReadFile(path, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := enclave.ParseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return cfg, nil
 }
 
 // dial uses the liteservers of the host's file, and the trusted block of the
 // measured configuration: the host can't choose what proofs start from.
 func dial(ctx context.Context, path string, cfg *enclave.Config) (*chain.Client, error) {
-	data, err := os.ReadFile(path)
+	data, err := command.ReadFile(path, maxFile)
 	if err != nil {
-		return nil, attestation.BadInput("TON global config: %w", err)
+		return nil, err
 	}
 	global, err := chain.ParseGlobalConfig(data)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if data, err = global.Renew(cfg.Trusted); err != nil {
 		return nil, err
@@ -151,9 +200,9 @@ func openDevice(f flags) (device.Device, error) {
 	if f.simulated == "" {
 		return device.Open(f.device)
 	}
-	data, err := os.ReadFile(filepath.Join(f.simulated, sim.IntelPlatformFile))
+	data, err := command.ReadFile(filepath.Join(f.simulated, sim.IntelPlatformFile), maxFile)
 	if err != nil {
-		return nil, attestation.BadInput("simulated platform: %w", err)
+		return nil, fmt.Errorf("--simulated: %w", err)
 	}
 	platform, err := sim.ParseIntel(data)
 	if err != nil {

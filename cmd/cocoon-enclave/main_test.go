@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/sim"
+)
+
+const config = `version = 1
+chain_id = -777
+registry = "0:0011223344556677889900112233445566778899001122334455667788990011"
+node = "0:0011223344556677889900112233445566778899001122334455667788990011"
+engine = "embedded"
+
+[trusted_block]
+seqno = 1
+root_hash = "0011223344556677889900112233445566778899001122334455667788990011"
+file_hash = "0011223344556677889900112233445566778899001122334455667788990011"
+`
+
+// files writes what an enclave is started with, and returns the directory.
+func files(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	p, err := sim.NewIntel(nil, sim.IntelOptions{Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := p.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents := map[string][]byte{"config.toml": []byte(config), "text": []byte("text")}
+	for _, f := range all {
+		contents[f.Name] = f.Data
+	}
+	for name, data := range contents {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestRefusals: what is wrong is said before anything is opened or made.
+func TestRefusals(t *testing.T) {
+	dir := files(t)
+	for _, tt := range []struct{ args, want string }{
+		{"", "a command is needed; `cocoon-enclave help` lists them"},
+		{"nonsense", `unknown command "nonsense"`},
+		{"run", "run needs --config, --ton-config, --data; --help explains"},
+		{"run --config @config.toml", "run needs --ton-config, --data; --help explains"},
+		{"run now", "run takes no arguments; --help explains"},
+		{"run --config @config.toml --ton-config @text --data @data", "name the hardware with --device, or a simulated platform with --simulated"},
+		{"run --config @config.toml --ton-config @text --data @data --device tdx --simulated @.", "--device and --simulated exclude each other"},
+		{"run --config @config.toml --ton-config @text --data @data --device none", `device "none": tdx and snp are known`},
+		{"run --config @missing --ton-config @text --data @data --simulated @.", "missing: no such file or directory"},
+		{"run --config @text --ton-config @text --data @data --simulated @.", "text: "},
+		{"run --config @config.toml --ton-config @text --data @data --simulated @nowhere", "--simulated: open "},
+		{"run --config @config.toml --ton-config @missing --data @data --simulated @.", "missing: no such file or directory"},
+		{"run --config @config.toml --ton-config @text --data @data --simulated @.", "text: TON global config: "},
+		{"run --nonsense", "run: unknown flag --nonsense; `cocoon-enclave help run` explains"},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			args := strings.Fields(strings.ReplaceAll(tt.args, "@", dir+"/"))
+			// Standard input that does not end: the host is there.
+			in, host := io.Pipe()
+			defer host.Close()
+			if code := app().Run(t.Context(), args, in, &out, &errs); code != 1 {
+				t.Errorf("exit code %d, want 1", code)
+			}
+			if !strings.Contains(errs.String(), tt.want) || out.Len() > 0 {
+				t.Errorf("stdout %q, stderr %q, want %q", &out, &errs, tt.want)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "data")); err == nil {
+				t.Error("the data directory was made for nothing")
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for args, want := range map[string]string{
+		"help":            "  run                       boot and serve until standard input ends",
+		"help run":        "--simulated DIRECTORY",
+		"--version":       "cocoon-enclave ",
+		"version --json":  `"program": "cocoon-enclave"`,
+		"completion bash": "complete -o default -F _cocoon_enclave cocoon-enclave",
+		"run --help":      "Example:\n  cocoon-enclave run --config",
+	} {
+		var out, errs bytes.Buffer
+		if code := app().Run(t.Context(), strings.Fields(args), nil, &out, &errs); code != 0 || !strings.Contains(out.String(), want) || errs.Len() > 0 {
+			t.Errorf("%s: code %d, stdout %q, stderr %q, want %q", args, code, &out, &errs, want)
+		}
+	}
+}
