@@ -315,6 +315,35 @@ func TestMadeUpAnswer(t *testing.T) {
 	}
 }
 
+// A request that reached a node may have run there: no other node gets it, unless
+// the enclave itself says that it did not start.
+func TestNoSecondTry(t *testing.T) {
+	t.Parallel()
+	good, bad := shared.bootFresh(t), shared.bootFresh(t)
+	lg := good.newRelay(t)
+	lb := bad.newRelay(t, func(l *relay) {
+		l.gateway = func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	})
+	u := good.newUser(t, lg, func(c *client.Config) {
+		c.Nodes = append(c.Nodes, bad.node)
+		c.Endpoints[bad.node] = lb.url
+	})
+	for range 40 { // the order of nodes is random
+		before := lg.posts.Load()
+		secret := newSecret()
+		_, err := u.ask(t, secret, false)
+		if err == nil {
+			continue
+		}
+		wantError(t, err, unknown, secret, "the relay answers 503", "whether the request ran is not known")
+		if lb.posts.Load() != 1 || lg.posts.Load() != before {
+			t.Errorf("the request went %d times to the one and %d times to the other", lb.posts.Load(), lg.posts.Load()-before)
+		}
+		return
+	}
+	t.Error("the bad node was never asked")
+}
+
 // The server of another epoch answers: the enclave was started again after the
 // client had verified it.
 func TestAnotherEpoch(t *testing.T) {

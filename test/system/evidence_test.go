@@ -2,13 +2,20 @@ package system
 
 import (
 	"bytes"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/xssnick/tonutils-go/tlb"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/intel"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/client"
+	"github.com/cocoon-go/cocoon/enclave"
 	"github.com/cocoon-go/cocoon/internal/endorse"
 	"github.com/cocoon-go/cocoon/internal/sealed"
 )
@@ -232,10 +239,12 @@ func TestNoPolicy(t *testing.T) {
 	}
 }
 
-// The policy's user trusts another registry than the node's.
+// A user who trusts another registry than the node's: one that is none, and one
+// that lists the same code and models.
 func TestAnotherRegistry(t *testing.T) {
 	t.Parallel()
-	r := shared.bootFresh(t)
+	w := shared
+	r := w.bootFresh(t)
 	l := r.newRelay(t)
 	for _, nodes := range [][]attestation.Address{nil, {r.node}} {
 		secret := newSecret()
@@ -246,5 +255,114 @@ func TestAnotherRegistry(t *testing.T) {
 			t.Errorf("exit code %d: %v", code, err)
 		}
 		l.heardNoRequest(t, secret)
+	}
+	other := w.secondRegistry(t)
+	named := "from registry " + w.net.Registry.String()
+	policy := w.policy(t, `measurements = "`+named, `measurements = "from registry`, `models = "`+named, `models = "from registry`)
+	secret := newSecret()
+	_, err := r.newUser(t, l, func(c *client.Config) { c.Registry, c.Policy = other, policy }).ask(t, secret, false)
+	wantError(t, err, refused, secret, "belongs to registry "+w.net.Registry.String())
+	l.heardNoRequest(t, secret)
+	r.newUser(t, l, func(c *client.Config) { c.Policy = policy }).mustAsk(t, newSecret())
+}
+
+// secondRegistry deploys a registry with the lists of the first.
+func (w *world) secondRegistry(t testing.TB) attestation.Address {
+	t.Helper()
+	ctx := testContext(t)
+	first, err := w.reader.Root(ctx, w.net.Registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := *first.State
+	state.Nonce++
+	state.Nodes = nil
+	addr, init, err := contracts.RootAddress(&state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var si tlb.StateInit
+	if err := tlb.LoadFromCell(&si, init.MustBeginParse()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.writer.Send(ctx, "another registry "+addr.String(), chain.Message{To: addr, Amount: nano(1_000_000_000), StateInit: &si}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.client.WaitAccount(ctx, addr, (*chain.Account).Active); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// An enclave that made its evidence again, over a newer block with the same keys,
+// runs nothing for a client that believes in the first.
+func TestOtherClaims(t *testing.T) {
+	t.Parallel()
+	w := shared
+	var ahead atomic.Int64
+	r := w.launch(t, w.takeNode(t), t.TempDir(), func(o *enclave.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	first := r.bundle(t)
+	ahead.Store(int64(5 * time.Minute))
+	for until := time.Now().Add(time.Minute); bytes.Equal(r.bundle(t), first); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the evidence is not made again")
+		}
+	}
+	ahead.Store(0)
+	if err := w.register(testContext(t), r.bundle(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitState(t, enclave.StateServe)
+	r.newUser(t, r.newRelay(t)).mustAsk(t, newSecret())
+
+	// what the first bundle says was never registered: only a policy that does
+	// without the chain verifies it
+	named := "from registry " + w.net.Registry.String()
+	verifier, err := attestation.NewVerifier(w.policy(t, `measurements = "`+named+`"`, "unsafe_any_measurement = true",
+		`models = "`+named+`"`, "unsafe_any_model = true", "live_nonce = false", "live_nonce = false\nunsafe_unregistered = true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := attestation.ParseBundle(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := endorse.Set(w.endorsements)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := verifier.Verify(attestation.Input{Bundle: bundle, Endorsements: set, At: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := sealed.NewExchange(v, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := http.NewRequest(http.MethodPost, "https://cocoon.invalid/v1/chat/completions", bytes.NewReader(prompt(t, newSecret(), false)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner.Header.Set("Content-Type", "application/json")
+	body, err := x.Request(inner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(r.url+"/.well-known/ohttp-gateway", sealed.RequestType, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := x.Response(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reason, ok := sealed.NotStarted(answer); !ok || reason != "other claims" {
+		t.Errorf("status %d, %q, not started %v", answer.StatusCode, reason, ok)
+	}
+	if n := r.size(t); n != 1 {
+		t.Errorf("the log has %d leaves, want that of the honest request", n)
 	}
 }
