@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -286,8 +287,16 @@ func TestEndorsements(t *testing.T) {
 	}
 	p := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: v.Root.Raw})
 	p = append(p, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: lists[0]})...)
-	if e := endorsements(t, p, v.Root.Raw, lists[0], append(p, '\n')); e.Len() != 2 {
+	e := endorsements(t, p, v.Root.Raw, lists[0], append(p, '\n'))
+	if e.Len() != 2 {
 		t.Errorf("%d parts, want 2", e.Len())
+	}
+	var seen []string
+	e.Each(func(kind, subject string, from, to time.Time) {
+		seen = append(seen, fmt.Sprintf("%s %.21s %d %d", kind, subject, from.Year(), to.Year()))
+	})
+	if got, want := strings.Join(seen, ", "), "certificate CN=Simulated TPM Root 2020 2045, revocation list CN=Simulated TPM Root 2026 2026"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 	for name, doc := range map[string][]byte{
 		"too long": append(append([]byte(nil), p...), bytes.Repeat([]byte{'\n'}, tpm.MaxDocument)...), "empty": nil, "garbage": []byte("garbage"), "no end": []byte("-----BEGIN CERTIFICATE-----\nAAAA\n"),
