@@ -132,7 +132,8 @@ func rootsOnly(path string) (*attestation.Verifier, error) {
 	return attestation.NewVerifier(p)
 }
 
-// evidenceIn returns the evidence in a file: of a bundle each piece.
+// evidenceIn returns the evidence in a file: of a bundle each piece, but not that
+// of its TPM, for which no vendor's service has documents.
 func evidenceIn(path string) ([]attestation.Item, error) {
 	data, err := command.ReadFile(path, attestation.MaxBundleSize)
 	if err != nil {
@@ -140,7 +141,7 @@ func evidenceIn(path string) ([]attestation.Item, error) {
 	}
 	b, bundleErr := attestation.ParseBundle(data)
 	if bundleErr == nil {
-		return b.Evidence, nil
+		return slices.DeleteFunc(b.Evidence, func(i attestation.Item) bool { return i.Kind == attestation.KindTPM }), nil
 	}
 	kind := attestation.DetectKind(data)
 	if kind == "" {

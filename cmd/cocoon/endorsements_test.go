@@ -143,6 +143,32 @@ func TestEndorsementsFetch(t *testing.T) {
 	}
 }
 
+// TestEndorsementsFetchBundle: what a bundle's evidence needs.
+func TestEndorsementsFetchBundle(t *testing.T) {
+	m := newMachine(t)
+	quote, err := os.ReadFile(m.path("quote.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &attestation.Claims{
+		Heads: attestation.Heads{Epoch: 1, BlockSeqno: 100, ReceiptKey: [32]byte{1}, LogKey: [32]byte{2}, IdentityKey: [32]byte{3}},
+		Body: attestation.Body{Models: []attestation.Model{{Name: "m"}}, Created: judged,
+			KeyConfigs: []attestation.KeyConfig{{Config: []byte{1}, NotBefore: judged, NotAfter: judged.Add(time.Hour)}}},
+	}
+	b, err := attestation.NewBundle(c, attestation.Item{Kind: "tdx", Data: quote}, attestation.Item{Kind: "tpm", Data: []byte{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write("bundle.cbor", data)
+	if out, _ := m.fetch(0, "--evidence", "@bundle.cbor"); strings.Count(out, "FETCHED  ") != 7 {
+		t.Error(out)
+	}
+}
+
 // TestEndorsementsFetchRefused: what does not verify is not stored.
 func TestEndorsementsFetchRefused(t *testing.T) {
 	for _, c := range []struct {
