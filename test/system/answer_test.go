@@ -2,14 +2,20 @@ package system
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/client"
+	"github.com/cocoon-go/cocoon/enclave"
 	"github.com/cocoon-go/cocoon/internal/bhttp/varint"
 	"github.com/cocoon-go/cocoon/internal/sealed"
 )
@@ -320,28 +326,110 @@ func TestMadeUpAnswer(t *testing.T) {
 func TestNoSecondTry(t *testing.T) {
 	t.Parallel()
 	good, bad := shared.bootFresh(t), shared.bootFresh(t)
-	lg := good.newRelay(t)
-	lb := bad.newRelay(t, func(l *relay) {
-		l.gateway = func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	for says, gateway := range map[string]http.HandlerFunc{
+		"the relay answers 503": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"sending to the relay": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		t.Run(says, func(t *testing.T) {
+			lg, lb := good.newRelay(t), bad.newRelay(t, func(l *relay) { l.gateway = gateway })
+			u := good.newUser(t, lg, func(c *client.Config) {
+				c.Nodes = append(c.Nodes, bad.node)
+				c.Endpoints[bad.node] = lb.url
+			})
+			for range 40 { // the order of nodes is random
+				before := lg.posts.Load()
+				secret := newSecret()
+				_, err := u.ask(t, secret, false)
+				if err == nil && lb.posts.Load() == 0 {
+					continue
+				}
+				wantError(t, err, unknown, secret, says)
+				if lb.posts.Load() != 1 || lg.posts.Load() != before {
+					t.Errorf("the request went %d times to the one and %d times to the other", lb.posts.Load(), lg.posts.Load()-before)
+				}
+				return
+			}
+			t.Error("the bad node was never asked")
+		})
+	}
+}
+
+// A relay that sends clients elsewhere is not followed, for files and requests.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	r := shared.bootFresh(t)
+	elsewhere := r.newRelay(t)
+	away := func(w http.ResponseWriter, req *http.Request) {
+		http.Redirect(w, req, elsewhere.url+req.URL.Path, http.StatusTemporaryRedirect)
+	}
+	for name, change := range map[string]func(*relay){
+		"the bundle":  func(l *relay) { l.public = map[string]http.HandlerFunc{"/.well-known/cocoon/bundle": away} },
+		"the request": func(l *relay) { l.gateway = away },
+	} {
+		t.Run(name, func(t *testing.T) {
+			secret := newSecret()
+			_, err := r.newUser(t, r.newRelay(t, change)).ask(t, secret, false)
+			wantError(t, err, unknown, secret)
+			if n := len(elsewhere.heard.bytes()); n != 0 {
+				t.Errorf("the other server received %d bytes", n)
+			}
+		})
+	}
+}
+
+// laterChain is a chain whose head is ahead of this machine's clock.
+type laterChain struct {
+	registry.Reader
+	ahead *atomic.Int64
+}
+
+func (c laterChain) Head(ctx context.Context) (chain.Block, error) {
+	b, err := c.Reader.Head(ctx)
+	b.Time = b.Time.Add(time.Duration(c.ahead.Load()))
+	return b, err
+}
+
+// An enclave that does not know the present state of the chain, or whose receipts
+// are not anchored in time, starts nothing.
+func TestEnclaveStops(t *testing.T) {
+	t.Parallel()
+	var ahead, chainAhead atomic.Int64
+	r := shared.bootFresh(t, func(o *enclave.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		o.Chain = laterChain{shared.reader, &chainAhead}
 	})
-	u := good.newUser(t, lg, func(c *client.Config) {
-		c.Nodes = append(c.Nodes, bad.node)
-		c.Endpoints[bad.node] = lb.url
-	})
-	for range 40 { // the order of nodes is random
-		before := lg.posts.Load()
+	u := r.newUser(t, r.newRelay(t))
+	refuses := func(reason string) {
+		t.Helper()
+		before := r.size(t)
 		secret := newSecret()
 		_, err := u.ask(t, secret, false)
-		if err == nil {
-			continue
+		wantError(t, err, unknown, secret, "the enclave did not start: "+reason)
+		if n := r.size(t); n != before {
+			t.Errorf("the log went from %d to %d leaves", before, n)
 		}
-		wantError(t, err, unknown, secret, "the relay answers 503", "whether the request ran is not known")
-		if lb.posts.Load() != 1 || lg.posts.Load() != before {
-			t.Errorf("the request went %d times to the one and %d times to the other", lb.posts.Load(), lg.posts.Load()-before)
-		}
-		return
 	}
-	t.Error("the bad node was never asked")
+	ahead.Store(int64(5 * time.Minute)) // its newest head is as old as that
+	refuses("chain unreachable")
+	ahead.Store(0)
+	u.mustAsk(t, newSecret())
+	r.anchor(t)
+
+	u.mustAsk(t, newSecret())
+	chainAhead.Store(int64(11 * time.Minute)) // the chain goes on, without an anchor
+	ahead.Store(int64(11 * time.Minute))
+	r.awaitHead(t, r.status(t).Head+1)
+	refuses("anchor overdue")
+	chainAhead.Store(0)
+	ahead.Store(0)
+	r.anchor(t)
+	r.awaitAnchored(t, 2)
+	if f := u.mustAsk(t, newSecret()); f.Receipt.Head.Index != 2 {
+		t.Errorf("receipt %d", f.Receipt.Head.Index)
+	}
 }
 
 // The server of another epoch answers: the enclave was started again after the

@@ -201,6 +201,10 @@ func TestLostTail(t *testing.T) {
 	second.provable(t, u, second.source(t, u), next)
 	_, err := u.Prove(testContext(t), src, lost.Receipt)
 	wantError(t, err, isFalse, "")
+
+	// and from now on the first directory is another log than the anchored one
+	second.end()
+	wantError(t, w.bootError(t, node, dir), chainSay, "", "this data directory is not the log that is anchored")
 }
 
 // A power cut leaves the last leaf half written: it is dropped, since its receipt

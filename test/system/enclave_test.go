@@ -188,6 +188,8 @@ func (r *runtime) bundle(t testing.TB) []byte {
 type status struct {
 	Size uint64 `json:"size"` // leaves in the log
 	Head uint32 `json:"head"` // proved masterchain block
+
+	Anchored uint64 `json:"anchored"` // leaves that it has proved to be on the chain
 }
 
 func (r *runtime) status(t testing.TB) (s status) {
@@ -204,9 +206,20 @@ func (r *runtime) size(t testing.TB) uint64 { t.Helper(); return r.status(t).Siz
 // later one.
 func (r *runtime) awaitHead(t testing.TB, seqno uint32) {
 	t.Helper()
-	for until := time.Now().Add(time.Minute); r.status(t).Head < seqno; time.Sleep(10 * time.Millisecond) {
+	r.awaitStatus(t, func(s status) bool { return s.Head >= seqno })
+}
+
+// awaitAnchored waits until the enclave has proved an anchor of that size.
+func (r *runtime) awaitAnchored(t testing.TB, size uint64) {
+	t.Helper()
+	r.awaitStatus(t, func(s status) bool { return s.Anchored >= size })
+}
+
+func (r *runtime) awaitStatus(t testing.TB, ok func(status) bool) {
+	t.Helper()
+	for until := time.Now().Add(time.Minute); !ok(r.status(t)); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatalf("the enclave's head stays at %d, want %d", r.status(t).Head, seqno)
+			t.Fatalf("the enclave stays at %+v", r.status(t))
 		}
 	}
 }
