@@ -129,6 +129,7 @@ func (d *demoRun) launch(n *demoNode, programs demoSiblings) (<-chan nodeReady, 
 		"--simulated", filepath.Join(d.dir, network.PlatformDir), "--endorsements", filepath.Join(d.dir, network.EndorsementsDir),
 		"--enclave", programs.enclave, "--anchor-every", "1s")
 	n.cmd.Stderr = log
+	endWithParent(n.cmd)
 	stdout, err := n.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

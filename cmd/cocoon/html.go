@@ -174,7 +174,7 @@ func machineRows(v *attestation.Verdict) []pageRow {
 	}
 	for i, g := range f.GPUs {
 		add(fmt.Sprintf("GPU or switch %d", i+1), fmt.Sprintf("%s, driver %s, firmware %s, %s", g.Model, cmp.Or(g.Driver, "none"), cmp.Or(g.VBIOS, "none"),
-			map[bool]string{true: "as NVIDIA published it", false: "NOT as NVIDIA published it"}[g.Golden]))
+			goldenWords(g)))
 	}
 	if f.IntelVerdict != nil || f.AMDVerdict != nil {
 		add("Can its owner look inside?", map[bool]string{true: "YES: debugging is on", false: "no: debugging is off"}[f.Debug])
@@ -184,6 +184,19 @@ func machineRows(v *attestation.Verdict) []pageRow {
 	add("Documents valid", f.NotBefore+" to "+f.NotAfter)
 	add("Vendor's root", f.Root)
 	return rows
+}
+
+// goldenWords says what is known about a device's firmware.
+func goldenWords(g attestation.DeviceVerdict) string {
+	switch {
+	case g.Golden:
+		return "as NVIDIA published it"
+	case len(g.Mismatches) > 0:
+		return "NOT as NVIDIA published it"
+	case g.Source == "nras":
+		return "not compared here: NVIDIA's remote service says that it is good"
+	}
+	return "NOT compared with what NVIDIA published"
 }
 
 var kindWords = map[string]string{

@@ -84,9 +84,10 @@ func Main(m *testing.M) int {
 //	jsonkeys KEY...            standard output is one JSON object of these keys
 //	jsonis KEY VALUE           and this is one of its values
 //	flip FILE                  changes one bit in the middle of a file
-//	interrupt PROGRAM ARG...   starts, waits for the first byte of output, sends
-//	                           SIGINT, and wants a good end; what it printed is
-//	                           in the files out.txt and err.txt
+//	interrupt CODE TEXT PROGRAM ARG...
+//	                           starts, waits until standard output has the text,
+//	                           sends SIGINT, and compares the exit code; what it
+//	                           printed is in the files out.txt and err.txt
 func Scripts(t *testing.T, commands []*command.Command) {
 	mentioned(t, commands)
 	d := Shared(t)
@@ -347,10 +348,12 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 const startedWait = 30 * time.Second
 
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: interrupt PROGRAM ARG...")
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: interrupt CODE TEXT PROGRAM ARG...")
 	}
-	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), args[0]), args[1:]...)
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), args[2]), args[3:]...)
 	cmd.Dir = ts.Getenv("WORK")
 	for _, k := range []string{"HOME", "XDG_CONFIG_HOME", "TMPDIR", "PATH"} {
 		cmd.Env = append(cmd.Env, k+"="+ts.Getenv(k))
@@ -362,14 +365,21 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	giveUp := time.AfterFunc(startedWait, func() { _ = cmd.Process.Kill() })
 	defer giveUp.Stop()
-	first := make([]byte, 1)
-	n, _ := io.ReadFull(stdout, first)
+	var out []byte
+	for buf := make([]byte, 4096); !bytes.Contains(out, []byte(args[1])); {
+		n, err := stdout.Read(buf)
+		out = append(out, buf[:n]...)
+		if err != nil {
+			break
+		}
+	}
 	_ = cmd.Process.Signal(os.Interrupt)
 	rest, _ := io.ReadAll(stdout)
-	err = cmd.Wait()
-	ts.Check(os.WriteFile(ts.MkAbs("out.txt"), append(first[:n], rest...), 0o600))
+	_ = cmd.Wait()
+	out = append(out, rest...)
+	ts.Check(os.WriteFile(ts.MkAbs("out.txt"), out, 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("err.txt"), []byte(errs.String()), 0o600))
-	if err != nil {
-		ts.Fatalf("%v\n%s", err, errs.String())
+	if code := cmd.ProcessState.ExitCode(); code != want || !bytes.Contains(out, []byte(args[1])) {
+		ts.Fatalf("exit code %d, want %d\n%s%s", code, want, out, errs.String())
 	}
 }
