@@ -58,8 +58,8 @@ func (a *appraisal) device(name string, d *nvidia.Facts) {
 		a.rule(slices.Contains(g.Features, string(f)), "gpu.features", "the policy accepts the confidential mode of the GPU",
 			strings.Join(g.Features, ", "), name+cmp.Or(string(f), "not reported"))
 	}
-	golden := d.Golden != nil && d.Golden.Match()
 	differs := d.Golden != nil && len(d.Golden.Mismatches) > 0
+	golden := d.Golden.Match() || g.NRAS && d.NRAS != nil && !differs
 	a.rule(golden || g.UnsafeMismatch || g.UnsafeWithoutRIM && !differs, "gpu.golden", "the measurements of the device are those that the vendor published",
 		"all golden", name+goldenText(d))
 	if !golden {
@@ -69,7 +69,9 @@ func (a *appraisal) device(name string, d *nvidia.Facts) {
 		v, ok := version(d.Report.Opaque.Driver)
 		a.rule(ok && slices.Compare(v, g.minDriver) >= 0, "gpu.min_driver", "the driver is recent enough", "at least "+g.MinDriver, name+d.Report.Opaque.Driver)
 	}
-	if !d.Revocation.Checked {
+	if d.NRAS != nil {
+		a.skip("%sdocuments that are missing: NVIDIA's remote attestation service says that the device is good; how it found out is not visible", name)
+	} else if !d.Revocation.Checked {
 		a.skip("%srevocation: the policy does without (unsafe_without_revocation)", name)
 	}
 }

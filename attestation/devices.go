@@ -42,6 +42,11 @@ func (v *Verifier) verifyDevices(data []byte, e *Endorsements, at time.Time) (*F
 	return out, nil
 }
 
+// tokensAlone is the error for a file that holds nothing but tokens.
+func tokensAlone() error {
+	return Unknown("tokens of NVIDIA's remote attestation service can't be judged alone: nothing says which nonce they should answer; give them as endorsements of a bundle, with a policy that sets gpu.nras")
+}
+
 func deviceError(i, of int, err error) error {
 	if of == 1 {
 		return err
@@ -77,7 +82,11 @@ func (v *Verifier) verifyGPUs(b *Bundle, c *Claims, e *Endorsements, at time.Tim
 		if err != nil {
 			return nil, deviceError(i, len(items), err)
 		}
-		f, err := v.nvidia.Verify(ev, nvidia.WantNonce(nonce), &e.nvidia, at)
+		verify := v.nvidia.Verify
+		if v.policy.gpu.NRAS {
+			verify = v.nvidia.VerifyVouched
+		}
+		f, err := verify(ev, nvidia.WantNonce(nonce), &e.nvidia, at)
 		if err != nil {
 			return nil, deviceError(i, len(items), err)
 		}
@@ -129,6 +138,9 @@ func simulatedRoots(f *Facts, s *Subject) (roots [][32]byte) {
 	}
 	for _, d := range f.allDevices(s) {
 		add(d.Root != nvidia.DeviceRoot(), d.Root)
+		if d.NRAS != nil {
+			add(d.NRAS.Simulated, d.NRAS.Authority)
+		}
 		if d.Golden == nil {
 			continue
 		}

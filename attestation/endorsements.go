@@ -46,6 +46,7 @@ func (e *Endorsements) Len() int { return e.intel.Len() + e.amd.Len() + e.nvidia
 //   - answers of Intel's provisioning service with a TCB info or QE identity
 //   - RIM documents of NVIDIA, in XML or as its RIM service answers them
 //   - OCSP responses, DER
+//   - tokens of NVIDIA's remote attestation service and its key set, JSON
 //
 // A file of another form is an [*InputError]; see [IsEndorsement].
 func (e *Endorsements) AddFile(name string, data []byte) error {
@@ -73,6 +74,8 @@ const (
 	formDER
 	formHex
 	formRIM
+	formTokens // of NVIDIA's remote attestation service
+	formKeys   // its keys
 )
 
 // formOf guesses the form of a file from its beginning and its keys.
@@ -81,6 +84,8 @@ func formOf(data []byte) form {
 	switch {
 	case nvidia.IsRIM(data):
 		return formRIM
+	case nvidia.IsNRASTokens(data):
+		return formTokens
 	case bytes.HasPrefix(t, []byte("{")):
 		return formOfJSON(t)
 	case bytes.Contains(t, []byte("-----BEGIN CERTIFICATE-----")), bytes.Contains(t, []byte("-----BEGIN X509 CRL-----")):
@@ -102,6 +107,8 @@ func formOfJSON(data []byte) form {
 	switch {
 	case has("tcbInfo") || has("enclaveIdentity"):
 		return formService
+	case has("keys") && nvidia.IsNRASKeys(data):
+		return formKeys
 	case has("tcb_info") || has("qe_identity") || has("pck_crl") || has("root_ca_crl"):
 		return formCollateral
 	}
@@ -130,6 +137,10 @@ func (e *Endorsements) addFile(data []byte) (bool, error) {
 	switch t := bytes.TrimSpace(data); formOf(data) {
 	case formRIM:
 		return true, e.nvidia.AddRIM(data)
+	case formTokens:
+		return true, e.nvidia.AddNRASTokens(data)
+	case formKeys:
+		return true, e.nvidia.AddNRASKeys(data)
 	case formService:
 		return e.intel.AddServiceAnswer(t)
 	case formCollateral:

@@ -99,7 +99,9 @@ func DetectKind(data []byte) string {
 // [*InputError].
 func (v *Verifier) VerifyEvidence(kind string, data []byte, e *Endorsements, at time.Time) (*Facts, error) {
 	if kind == "" {
-		if kind = DetectKind(data); kind == "" {
+		if kind = DetectKind(data); kind == "" && nvidia.IsNRASTokens(data) {
+			return nil, tokensAlone()
+		} else if kind == "" {
 			return nil, BadInput("not a kind of evidence that is known here")
 		}
 	}

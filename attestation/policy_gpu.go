@@ -15,6 +15,7 @@ type gpuSection struct {
 	Features  []string `toml:"features"`
 	MinCount  int      `toml:"min_count"`
 	MinDriver string   `toml:"min_driver"`
+	NRAS      bool     `toml:"nras"`
 
 	UnsafeExpiredRIMSigners bool `toml:"unsafe_expired_rim_signers"`
 	UnsafeMismatch          bool `toml:"unsafe_measurements_differ"`
@@ -101,6 +102,7 @@ func (x *explainer) gpu() {
 		"GPU: all measurements of driver and VBIOS must be those that the vendor published for them.")
 	x.when(g.minDriver != nil, "gpu.min_driver", "GPU: the driver must be of version %s or later.", g.MinDriver)
 	x.add("gpu.min_count", "GPU: a node must have at least %d.", g.MinCount)
+	x.when(g.NRAS, "gpu.golden", "GPU: where documents are missing, tokens of NVIDIA's remote attestation service may stand in for them.")
 	x.when(g.UnsafeWithoutRIM, "gpu.golden", "UNSAFE: GPU: where the published measurements are missing, nothing is compared.")
 	x.when(g.UnsafeUnrevoked, "gpu.revocation", "UNSAFE: GPU: a device counts without proof that it is not revoked.")
 	x.when(g.UnsafeExpiredRIMSigners, "gpu.rim", "UNSAFE: GPU: the key that signed the published measurements may have expired.")

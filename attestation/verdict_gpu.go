@@ -23,13 +23,17 @@ type DeviceVerdict struct {
 	Mismatches []string `json:"mismatches"` // of which measurements, and whose values they should have
 	NonceBound bool     `json:"nonce_bound"`
 	NotAfter   string   `json:"not_after"` // RFC 3339
+	Source     string   `json:"source"`    // "report": everything follows from it and documents; "nras": the remote service says the rest
 }
 
 func deviceVerdict(d *nvidia.Facts) DeviceVerdict {
 	o := &d.Report.Opaque
 	v := DeviceVerdict{
 		Kind: string(d.Kind), Model: d.Model, UEID: d.UEID, Feature: string(o.Feature), Driver: o.Driver, VBIOS: o.VBIOS,
-		FWID: hex.EncodeToString(d.FWID[:]), NonceBound: d.NonceBound, NotAfter: stamp(d.NotAfter), Mismatches: []string{},
+		FWID: hex.EncodeToString(d.FWID[:]), NonceBound: d.NonceBound, NotAfter: stamp(d.NotAfter), Mismatches: []string{}, Source: "report",
+	}
+	if d.NRAS != nil {
+		v.Source = "nras"
 	}
 	if d.HasDeviceID {
 		v.DeviceID = hex.EncodeToString(d.DeviceID[:])
@@ -55,6 +59,8 @@ func mismatches(g *nvidia.Golden) []string {
 // goldenText says how measurements compare.
 func goldenText(d *nvidia.Facts) string {
 	switch {
+	case d.NRAS != nil && (d.Golden == nil || len(d.Golden.Mismatches) == 0):
+		return "golden as the remote attestation service says"
 	case d.Golden == nil || !d.Golden.Complete:
 		return "not compared with all documents"
 	case d.Golden.Match():

@@ -31,4 +31,15 @@ func (e *Endorsements) Each(visit func(kind, subject string, notBefore, notAfter
 			visit("OCSP response", "serial number "+r.SerialNumber.Text(16), r.ThisUpdate, r.until())
 		}
 	}
+	for i, t := range e.tokens {
+		from, to := tokenTimes(t)
+		visit("tokens", fmt.Sprintf("of the remote attestation service, set %d", i+1), from, to)
+	}
+	if e.keys == nil {
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(e.keys.keys)) {
+		c := e.keys.keys[id].cert
+		visit("key", "of the remote attestation service, "+id, c.NotBefore, c.NotAfter)
+	}
 }

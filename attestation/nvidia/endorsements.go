@@ -30,6 +30,8 @@ type Endorsements struct {
 	rims      []*RIMDocument
 	responses ocspSet
 	certs     []*x509.Certificate
+	tokens    [][]byte  // of the remote attestation service
+	keys      *NRASKeys // its keys; nil is none. Replaced, never changed
 	n         int
 	seen      map[[32]byte]bool
 }
@@ -51,7 +53,7 @@ func (e *Endorsements) Len() int { return e.n }
 
 // Clone returns a copy that can be added to.
 func (e *Endorsements) Clone() *Endorsements {
-	c := &Endorsements{rims: slices.Clip(e.rims), certs: slices.Clip(e.certs), n: e.n, seen: maps.Clone(e.seen)}
+	c := &Endorsements{rims: slices.Clip(e.rims), certs: slices.Clip(e.certs), tokens: slices.Clip(e.tokens), keys: e.keys, n: e.n, seen: maps.Clone(e.seen)}
 	for _, list := range e.responses.bySerial {
 		for _, r := range list {
 			c.responses.add(r)
@@ -62,14 +64,18 @@ func (e *Endorsements) Clone() *Endorsements {
 
 // Add reads a document in any of the forms in which they occur: a RIM document
 // in XML or as NVIDIA's RIM service answers it, an OCSP response in DER, a
-// certificate in DER, certificates in PEM. It verifies nothing. Errors are bad
-// input.
+// certificate in DER, certificates in PEM, tokens or keys of the remote
+// attestation service in JSON. It verifies nothing. Errors are bad input.
 func (e *Endorsements) Add(doc []byte) error {
 	switch {
 	case len(doc) > MaxDocument:
 		return fault.BadInput("nvidia endorsements: %d bytes, at most %d", len(doc), MaxDocument)
 	case IsRIM(doc):
 		return e.AddRIM(doc)
+	case IsNRASTokens(doc):
+		return e.AddNRASTokens(doc)
+	case IsNRASKeys(doc):
+		return e.AddNRASKeys(doc)
 	case bytes.Contains(doc, []byte("-----BEGIN ")):
 		return e.addPEM(doc)
 	}

@@ -51,6 +51,10 @@ type Facts struct {
 	// only [Options.WithoutRIMUnsafe] allows.
 	Golden *Golden
 
+	// NRAS is set where tokens of the remote attestation service stand in for
+	// documents that are missing; only [Verifier.VerifyVouched] sets it.
+	NRAS *NRASFacts
+
 	Revocation Revocation // of the device's chain; those of RIM documents are in Golden
 	At         time.Time  // the time of verification
 	NotBefore  time.Time  // latest start of all documents
