@@ -41,7 +41,7 @@ type NodeState struct {
 	Unbonding      uint64
 	Owed           uint64 // credits and bonds, not the operator's
 	Current        *EpochRecord
-	Pending        *Pending
+	Pending        *EpochRecord // waits for Root, then for its Platform
 	Past           map[uint32]PastEpoch
 	Params         *Params // as Root last confirmed
 	Profile        Profile
@@ -53,6 +53,8 @@ type EpochRecord struct {
 	BlockSeqno   uint32
 	RegisteredAt uint32
 	NotAfter     uint32
+	QueryID      uint64               // of the registration
+	Platform     *attestation.Address // that allots the slot; nil: none, or Root has not answered yet
 	ReceiptKey   [32]byte
 	LogKey       [32]byte
 	IdentityKey  [32]byte
@@ -73,13 +75,6 @@ type Check struct {
 type CheckTDX struct {
 	FMSPC [6]byte
 	TCB   TDXTCB
-}
-
-// Pending is a registration that Root or the Platform has not confirmed yet.
-type Pending struct {
-	QueryID  uint64
-	Platform *attestation.Address // nil: Root has not answered
-	Record   EpochRecord
 }
 
 // PastEpoch is an epoch that ended.
@@ -171,7 +166,7 @@ func (s *NodeState) parseEpochs(c *cell.Cell) error {
 		}
 	}
 	if pending != nil {
-		if s.Pending, err = parsePending(pending); err != nil {
+		if s.Pending, err = parseRecord(pending); err != nil {
 			return err
 		}
 	}
@@ -187,7 +182,7 @@ func (s *NodeState) parseEpochs(c *cell.Cell) error {
 
 func parseRecord(c *cell.Cell) (*EpochRecord, error) {
 	r := read(c, "epoch record")
-	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32()}
+	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(), QueryID: r.u64(), Platform: r.maybeAddr()}
 	keys, check := read(r.ref(), "epoch keys"), r.ref()
 	if r.end(); r.err != nil {
 		return nil, r.err
@@ -216,22 +211,6 @@ func parseCheck(c *cell.Cell) (Check, error) {
 	v.TDX.TCB = t.tdxTCB()
 	t.end()
 	return v, t.err
-}
-
-func parsePending(c *cell.Cell) (*Pending, error) {
-	r := read(c, "pending registration")
-	p := &Pending{QueryID: r.u64(), Platform: r.maybeAddr()}
-	record := r.ref()
-	r.end()
-	if r.err != nil {
-		return nil, r.err
-	}
-	e, err := parseRecord(record)
-	if err != nil {
-		return nil, err
-	}
-	p.Record = *e
-	return p, nil
 }
 
 func parsePast(c *cell.Cell) (PastEpoch, error) {

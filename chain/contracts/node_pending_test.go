@@ -65,8 +65,11 @@ func TestNodePending(t *testing.T) {
 // those that they can't.
 func TestNodeAnswers(t *testing.T) {
 	l := newLone(t)
-	refused(t, l.say(&RegistrationChecked{Params: l.params}), CodeNotPending)
-	refused(t, l.from(l.platform, slotAnswer([32]byte{}, 0)), CodeNotPending)
+	for _, code := range []int{exitUnderflow, CodeNotPending} { // the initial data is too short to read
+		refused(t, l.say(&RegistrationChecked{Params: l.params}), code)
+		refused(t, l.from(l.platform, slotAnswer([32]byte{}, 0)), code)
+		l.setProfile()
+	}
 	h := l.heads()
 	good(t, l.send(l.operator, ValueRegister, l.certified(h)))
 	yes := l.answer()

@@ -120,6 +120,22 @@ func TestRegisterTDXRefused(t *testing.T) {
 		c.edit(b.refs[c.ref])
 		t.Run(name, func(t *testing.T) { f.refusesBody(f.node, c.code, f.operator, ValueRegister, b.cell()) })
 	}
+	// A cell that stands for another could stop to do so, and nobody could prove
+	// a fault by the keys in it.
+	keys := treeOf(body).refs[1].cell()
+	library := build().MustStoreUInt(2, 8).MustStoreSlice(keys.Hash(), 256)
+	special, err := library.EndCellSpecial(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := body.MustBeginParse()
+	head := s.MustLoadRef().MustToCell()
+	s.MustLoadRef()
+	quote := s.MustLoadRef().MustToCell()
+	bits := s.BitsLeft()
+	swapped := build().MustStoreSlice(s.MustLoadSlice(bits), bits).MustStoreRef(head).MustStoreRef(special).MustStoreRef(quote).EndCell()
+	f.refusesBody(f.node, CodeBadFormat, f.operator, ValueRegister, swapped)
+
 	// What the quote says must fit what the node is told.
 	for name, c := range map[string]struct {
 		edit func(*sim.TD)
