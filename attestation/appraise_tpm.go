@@ -13,6 +13,7 @@ import (
 func (a *appraisal) module() {
 	t := a.f.module(&a.s)
 	if t == nil {
+		a.noModule()
 		return
 	}
 	a.rule(t.Confidential() || a.p.tpm.host, "tpm.confidential", "the hardware of a confidential VM vouches for the TPM", "an HCL report",
@@ -34,5 +35,17 @@ func (a *appraisal) module() {
 	}
 	if a.f.Kind == KindTPM {
 		a.skip("nonce of the TPM's quotes: nothing says what was asked, so they may be old")
+	}
+}
+
+// noModule deals with registers that the policy lists, where there is no TPM. A
+// policy that accepts TPMs as machines of their own may mean only those.
+func (a *appraisal) noModule() {
+	switch {
+	case len(a.p.tpm.pcrs) == 0:
+	case a.s.Claims != nil && !slices.Contains(a.p.f.Accept, KindTPM):
+		a.rule(false, "tpm.pcrs", "the machine has a TPM, whose registers the policy lists", fmt.Sprintf("%d registers", len(a.p.tpm.pcrs)), "no TPM")
+	default:
+		a.skip("registers of the TPM, which the policy lists: there is no TPM in the evidence")
 	}
 }

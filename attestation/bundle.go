@@ -152,13 +152,18 @@ func (b *Bundle) cpu(nonce *[32]byte) (*Item, error) {
 	if nonce == nil {
 		return found, nil
 	}
+	return b.live(found), nil
+}
+
+// live returns the attached evidence of the same kind over a caller's nonce, or
+// the evidence itself when there is none.
+func (b *Bundle) live(of *Item) *Item {
 	for i := range b.Attachments {
-		a := &b.Attachments[i]
-		if a.Kind == AttachLive+found.Kind {
-			return &Item{found.Kind, a.Data}, nil
+		if a := &b.Attachments[i]; a.Kind == AttachLive+of.Kind {
+			return &Item{of.Kind, a.Data}
 		}
 	}
-	return found, nil
+	return of
 }
 
 // ReportData returns what the hardware signs for claims: their digest, then

@@ -118,6 +118,18 @@ func (f *Facts) allDevices(s *Subject) []*nvidia.Facts {
 	return s.devices
 }
 
+// window returns the validity of all documents together.
+func (f *Facts) window(s *Subject) (from, to time.Time) {
+	from, to = f.NotBefore, f.NotAfter
+	for _, d := range f.allDevices(s) {
+		from, to = later(from, d.NotBefore), earlier(to, d.NotAfter)
+	}
+	if t := f.module(s); t != nil && !t.NotAfter.IsZero() {
+		from, to = later(from, t.NotBefore), earlier(to, t.NotAfter)
+	}
+	return from, to
+}
+
 // module returns the facts of the TPM, nil when there is none.
 func (f *Facts) module(s *Subject) *tpm.Facts {
 	if f.Kind == KindTPM {

@@ -38,6 +38,8 @@ func (v *Verifier) verifyTPM(data []byte, e *Endorsements, at time.Time) (*Facts
 	}
 	if c := f.TPM.Certificate; c != nil && kind == 0 {
 		f.Root, f.NotBefore, f.NotAfter = c.Root, c.NotBefore, c.NotAfter
+	} else if c != nil {
+		f.NotBefore, f.NotAfter = later(f.NotBefore, c.NotBefore), earlier(f.NotAfter, c.NotAfter)
 	}
 	f.Simulated = f.Simulated || f.TPM.Simulated
 	return f, nil
@@ -95,6 +97,9 @@ func (v *Verifier) verifyModule(b *Bundle, c *Claims, nonce *[32]byte, hardware 
 	}
 	if found == nil {
 		return nil, nil
+	}
+	if nonce != nil {
+		found = b.live(found)
 	}
 	ev, err := tpm.ParseEvidence(found.Data)
 	if err != nil {

@@ -53,8 +53,8 @@ type Verdict struct {
 // the part of one vendor. Byte strings are hexadecimal, in the order of the
 // evidence.
 type VerdictFacts struct {
-	Root        string `json:"root"`                  // "sha256:" and the fingerprint of the root certificate
-	NotBefore   string `json:"not_before"`            // RFC 3339, of all endorsements together
+	Root        string `json:"root"`                  // "sha256:" and the fingerprint of the root certificate; empty when nobody vouches
+	NotBefore   string `json:"not_before"`            // RFC 3339, of all endorsements together, GPUs' and TPM's too
 	NotAfter    string `json:"not_after"`             // RFC 3339
 	Platform    string `json:"platform,omitempty"`    // the id of the machine
 	Measurement string `json:"measurement,omitempty"` // the digest that registries list
@@ -141,7 +141,10 @@ type EnclaveVerdict struct {
 }
 
 func (f *Facts) verdict(s *Subject) *VerdictFacts {
-	v := &VerdictFacts{Root: fingerprint(f.Root), NotBefore: stamp(f.NotBefore), NotAfter: stamp(f.NotAfter)}
+	v := &VerdictFacts{}
+	if from, to := f.window(s); !to.IsZero() {
+		v.Root, v.NotBefore, v.NotAfter = fingerprint(f.Root), stamp(from), stamp(to)
+	}
 	if f.Intel != nil || f.AMD != nil {
 		rd := f.ReportData()
 		v.ReportData = hex.EncodeToString(rd[:])
@@ -211,8 +214,12 @@ func fingerprint(b [32]byte) string { return "sha256:" + hex.EncodeToString(b[:]
 func newVerdict(f *Facts, s *Subject) *Verdict {
 	v := &Verdict{Kind: f.Kind, Authentic: true, Simulated: len(simulatedRoots(f, s)) > 0, At: s.At.UTC(), Facts: f.verdict(s),
 		Checks: []Check{}, Refusals: []string{}, NotChecked: []string{}}
-	v.add(Check{Rule: "evidence.authentic", Text: "the evidence is signed by hardware that the vendor vouches for",
-		Outcome: Pass, Got: "root " + fingerprint(f.Root)})
+	c := Check{Rule: "evidence.authentic", Text: "the evidence is signed by hardware that the vendor vouches for",
+		Outcome: Pass, Got: "root " + fingerprint(f.Root)}
+	if f.NotAfter.IsZero() { // only a key that the policy itself names has no documents
+		v.Authentic, c.Text, c.Got = false, "the evidence is signed by a key that the policy names", "nobody vouches for it"
+	}
+	v.add(c)
 	return v
 }
 

@@ -127,16 +127,10 @@ func (p *Policy) notAfter(f *Facts, s Subject) time.Time {
 	if r != nil {
 		since = r.BlockTime
 	}
-	end := f.NotAfter
+	_, end := f.window(&s)
 	limits := []time.Time{since.Add(p.maxAge), lastKey(c)}
 	if !f.Issued.IsZero() {
 		limits = append(limits, f.Issued.Add(p.endorseAge))
-	}
-	for _, d := range s.devices {
-		limits = append(limits, d.NotAfter)
-	}
-	if s.tpm != nil && !s.tpm.NotAfter.IsZero() {
-		limits = append(limits, s.tpm.NotAfter)
 	}
 	for _, t := range limits {
 		if t.Before(end) {

@@ -181,7 +181,9 @@ func machineRows(v *attestation.Verdict) []pageRow {
 	}
 	add("Code that runs (measurement)", f.Measurement)
 	add("Machine (id)", f.Platform)
-	add("Documents valid", f.NotBefore+" to "+f.NotAfter)
+	if f.NotAfter != "" {
+		add("Documents valid", f.NotBefore+" to "+f.NotAfter)
+	}
 	add("Vendor's root", f.Root)
 	return rows
 }
