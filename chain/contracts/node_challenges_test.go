@@ -4,8 +4,11 @@ import (
 	"crypto/ed25519"
 	"testing"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
+	"github.com/cocoon-go/cocoon/attestation/translog"
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
@@ -444,6 +447,52 @@ func TestChallengeWithoutStake(t *testing.T) {
 	if s := l.nodeState(); s.Status != StatusInactive || s.Owed != l.bond() || l.credits(l.holder) != l.bond() {
 		t.Errorf("after the settlement: %+v", s)
 	}
+}
+
+// TestAnswerPaysForItself proves the dearest claims there can be, in a log of
+// 2^48 - 1 leaves: half of the least bond pays for either.
+func TestAnswerPaysForItself(t *testing.T) {
+	l := newLogged(t, 1)
+	l.params.ChallengeBond = MinChallengeBond
+	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
+	good(t, l.say(l.answer()))
+	const size, index, old = translog.MaxSize, 1<<47 - 1, 1<<47 - 1
+	l.receipt = l.newReceipt(index)
+	u := newUniform(tlog.Hash(l.receipt.LeafHash()))
+	root, err := tlog.TreeHash(size, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Anchor{1, size, root}
+	good(t, l.send(l.anybody, ValueSmall, internal(&AnchorExternal{a, l.signAnchor(a)})))
+
+	answer := func(id [32]byte, proof [][32]byte) {
+		t.Helper()
+		txs := good(t, l.send(l.operator, ValueAnswer, &Answer{Challenge: id, Proof: proof}))
+		done(t, l.operator, 0)
+		// An actor's own message is free here; a wallet pays for 17 cells of it.
+		cost := ValueAnswer - l.operator.Last().Value + 400_000 + 400*48*256 + 17*40_000
+		t.Logf("%d hashes: %d gas, %d nano", len(proof), txs[0].Gas, cost)
+		if cost > MinChallengeBond/2 {
+			t.Errorf("an answer costs %d, half of the least bond is %d", cost, MinChallengeBond/2)
+		}
+	}
+	id := l.open()
+	p, err := tlog.ProveRecord(size, index, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer(id, hashes(p))
+	oldRoot, err := tlog.TreeHash(old, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ = l.openLog(l.challengeLog(old, oldRoot))
+	c, err := tlog.ProveTree(size, old, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer(id, hashes(c))
 }
 
 // signedHead signs a head of any root.

@@ -267,8 +267,8 @@ func sameHashes(c *tree, proof [][32]byte) bool {
 // it may be as long as a log can be.
 type uniform [49]tlog.Hash
 
-func newUniform() (u uniform) {
-	u[0] = tlog.Hash{7}
+func newUniform(leaf tlog.Hash) (u uniform) {
+	u[0] = leaf
 	for i := 1; i < len(u); i++ {
 		u[i] = tlog.NodeHash(u[i-1], u[i-1])
 	}
@@ -286,7 +286,7 @@ func (u uniform) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 
 // TestProofGas pins what a proof costs for each level of the tree.
 func TestProofGas(t *testing.T) {
-	u := newUniform()
+	u := newUniform(tlog.Hash{7})
 	var last int64
 	for _, levels := range []int{10, 20, 30, 47, 48} {
 		size := int64(1) << levels

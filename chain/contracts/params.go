@@ -7,7 +7,7 @@ import (
 )
 
 // MinChallengeBond is the least bond of a challenge: twice the dearest answer.
-const MinChallengeBond uint64 = 60_000_000
+const MinChallengeBond uint64 = 80_000_000
 
 const day = 86400
 
