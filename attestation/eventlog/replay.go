@@ -22,7 +22,7 @@ func (l *Log) PCRs(a Alg) (map[int][]byte, error) {
 	out := map[int][]byte{}
 	err := l.replay(a, func(e *Event) ([]byte, error) {
 		i := int(e.Register)
-		if e.Register >= NumPCRs || i >= 17 && i <= 22 {
+		if e.Register >= NumPCRs || dynamic(i) {
 			return nil, fmt.Errorf("PCR %d cannot be replayed", e.Register)
 		}
 		if out[i] == nil {
@@ -36,15 +36,24 @@ func (l *Log) PCRs(a Alg) (map[int][]byte, error) {
 	return out, nil
 }
 
-// startValue returns the value of a PCR that can be replayed, before anything is
-// extended: zero, but for PCR 0, which tells the locality of the start-up.
+// startValue returns the value of a PCR before anything is extended (PC Client
+// Platform TPM Profile, 4.6.2): zero, but for PCR 0, which tells the locality of
+// the start-up, and those of a dynamic launch, which are all ones.
 func (l *Log) startValue(pcr int, a Alg) []byte {
 	v := make([]byte, a.Hash().Size())
-	if pcr == 0 {
+	switch {
+	case pcr == 0:
 		v[len(v)-1] = l.Locality
+	case dynamic(pcr):
+		for i := range v {
+			v[i] = 0xff
+		}
 	}
 	return v
 }
+
+// dynamic reports whether a PCR belongs to a dynamic launch.
+func dynamic(pcr int) bool { return pcr >= 17 && pcr <= 22 }
 
 // RTMRs replays a CCEL into the four registers of a TD, with SHA-384.
 // Measurement registers 1 to 4 are RTMR 0 to 3 (UEFI 2.10, 38.4.1). Events for
@@ -105,8 +114,9 @@ const numFirmware = 8
 // PCR that the log extends and that was quoted must be equal; at least one must
 // have been. A quoted PCR from 0 to 7 that the log does not extend must have its
 // start value, lest the log keeps a measurement back; of the others, those that
-// the log does not extend are not compared. A difference is false evidence: the
-// log is not the one of this boot, or not all of it.
+// the log does not extend are not compared: [Log.Unexplained] lists them. A
+// difference is false evidence: the log is not the one of this boot, or not all
+// of it.
 func (l *Log) CheckPCRs(a Alg, quoted map[int][]byte) error {
 	got, err := l.PCRs(a)
 	if err != nil {
@@ -133,6 +143,25 @@ func (l *Log) CheckPCRs(a Alg, quoted map[int][]byte) error {
 		return fault.BadInput("event log: it extends none of the %d quoted PCRs", len(quoted))
 	}
 	return nil
+}
+
+// Unexplained lists the quoted PCRs, ascending, that were extended, as their
+// values show, and of which the log tells nothing. After [Log.CheckPCRs] they
+// are from 8 on. An operating system may have extended them; or somebody took
+// their events out of the log. Judge their values, or tell people that nobody
+// did. The errors are those of [Log.PCRs].
+func (l *Log) Unexplained(a Alg, quoted map[int][]byte) ([]int, error) {
+	got, err := l.PCRs(a)
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for i := range NumPCRs {
+		if want, ok := quoted[i]; ok && got[i] == nil && !bytes.Equal(want, l.startValue(i, a)) {
+			out = append(out, i)
+		}
+	}
+	return out, nil
 }
 
 // CheckRTMRs compares the replayed RTMRs with the ones of a verified quote, all
