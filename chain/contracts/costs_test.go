@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -146,25 +147,35 @@ func (c *costTable) explain(t *testing.T, committed []byte) {
 	if c.Prices != old.Prices {
 		t.Errorf("prices are %+v, were %+v", c.Prices, old.Prices)
 	}
-	differ(t, c.Paths, old.Paths, func(r pathCost) string { return r.Name })
-	differ(t, c.Parts, old.Parts, func(r partCost) string { return r.Name })
-	differ(t, c.Storage, old.Storage, func(r stateCost) string { return r.Name })
+	differ(t, c.Paths, old.Paths, func(r pathCost) (string, string) {
+		return r.Name, fmt.Sprintf("%d gas, %d nano, keeps %d, for %d a year", r.Gas, r.Fees, r.Kept, r.StorageYear)
+	})
+	differ(t, c.Parts, old.Parts, func(r partCost) (string, string) { return r.Name, fmt.Sprintf("%d gas", r.Gas) })
+	differ(t, c.Storage, old.Storage, func(r stateCost) (string, string) {
+		return "storage of " + r.Name, fmt.Sprintf("%d cells, %d bits", r.Cells, r.Bits)
+	})
 }
 
-func differ[R comparable](t *testing.T, got, old []R, name func(R) string) {
+func differ[R comparable](t *testing.T, got, old []R, say func(R) (name, figures string)) {
 	t.Helper()
 	before := map[string]R{}
 	for _, r := range old {
-		before[name(r)] = r
+		name, _ := say(r)
+		before[name] = r
 	}
 	for _, r := range got {
-		if was, ok := before[name(r)]; !ok || r != was {
-			t.Errorf("%s is %+v, was %+v", name(r), r, was)
+		name, is := say(r)
+		old, ok := before[name]
+		delete(before, name)
+		switch _, was := say(old); {
+		case !ok:
+			t.Errorf("%s is new: %s", name, is)
+		case r != old:
+			t.Errorf("%s: %s; was %s", name, is, was)
 		}
-		delete(before, name(r))
 	}
-	for n := range before {
-		t.Errorf("%s is gone", n)
+	for name := range before {
+		t.Errorf("%s is gone", name)
 	}
 }
 
