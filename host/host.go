@@ -171,7 +171,7 @@ func (n *node) cycle(ctx context.Context) error {
 		}
 		var bad *attestation.InputError
 		var refused *attestation.RefusedError
-		if errors.As(err, &bad) || errors.As(err, &refused) {
+		if errors.As(err, &bad) || errors.As(err, &refused) && !passing(err) {
 			return err // the same again would end the same
 		}
 		var boot *bootError
@@ -189,6 +189,19 @@ func (n *node) cycle(ctx context.Context) error {
 		}
 		backoff = min(2*backoff, time.Minute)
 	}
+}
+
+// passing says whether a refusal may be over by the next try.
+func passing(err error) bool {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	switch r.Code {
+	case contracts.CodeStaleBlock, contracts.CodePending, contracts.CodeEpoch, contracts.CodeRefused, contracts.CodeNotWelcomed:
+		return true
+	}
+	return false
 }
 
 // epoch runs one enclave to its end.

@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/xssnick/tonutils-go/tlb"
@@ -53,25 +55,41 @@ func (o *Operator) Record(ctx context.Context) (*registry.Node, error) {
 // Message is a body of one of the contracts' messages.
 type Message interface{ Body() (*cell.Cell, error) }
 
-// Refusal says that a contract answered with a code, or aborted with it.
-type Refusal struct{ Code int }
+// Refusal says that a contract answered with a code, or aborted with it; or that
+// it would, and so nothing was sent.
+type Refusal struct {
+	Code     int
+	Foreseen bool
+}
 
-func (e *Refusal) Error() string { return "the contract refused: " + contracts.ErrorName(e.Code) }
+func (e *Refusal) Error() string {
+	verb := "refused"
+	if e.Foreseen {
+		verb = "would refuse"
+	}
+	return "the contract " + verb + ": " + contracts.ErrorName(e.Code)
+}
 
 // Send sends a message with a value and returns when the contract has answered
 // it. A refusal is an [*attestation.RefusedError] that wraps a [*Refusal]; what
 // was sent with it, less fees, comes back. queryID must be the message's.
 func (o *Operator) Send(ctx context.Context, to attestation.Address, value, queryID uint64, m Message) error {
+	return o.sendTo(ctx, value, queryID, m, to)
+}
+
+// sendTo is [Operator.Send] to the first of the contracts, of which each may
+// answer.
+func (o *Operator) sendTo(ctx context.Context, value, queryID uint64, m Message, to ...attestation.Address) error {
 	body, err := m.Body()
 	if err != nil {
 		return err
 	}
 	id := fmt.Sprintf("operator-%d", queryID)
-	sent, err := o.writer.Send(ctx, id, chain.Message{To: to, Amount: nano(value), Body: body})
+	sent, err := o.writer.Send(ctx, id, chain.Message{To: to[0], Amount: nano(value), Body: body})
 	if err != nil {
 		return err
 	}
-	return o.awaitDone(ctx, to, queryID, sent.LT)
+	return o.awaitDone(ctx, queryID, sent.LT, to...)
 }
 
 // NewQueryID returns a number that tells messages apart.
@@ -80,8 +98,9 @@ func NewQueryID() uint64 { return uint64(time.Now().UnixNano()) }
 // answerTimeout is how long a contract's answer may take.
 const answerTimeout = 2 * time.Minute
 
-// awaitDone waits for the answer among the wallet's transactions after lt.
-func (o *Operator) awaitDone(ctx context.Context, from attestation.Address, queryID, lt uint64) error {
+// awaitDone waits for the answer among the wallet's transactions after lt. The
+// first of the contracts got the question; each may answer.
+func (o *Operator) awaitDone(ctx context.Context, queryID, lt uint64, from ...attestation.Address) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for {
@@ -99,7 +118,7 @@ func (o *Operator) awaitDone(ctx context.Context, from attestation.Address, quer
 			}
 			done, bounced, err := answered(t.In, from, queryID)
 			if bounced {
-				err = o.thrown(ctx, from, queryID)
+				err = o.thrown(ctx, from[0], queryID)
 			}
 			if done {
 				return err
@@ -107,17 +126,17 @@ func (o *Operator) awaitDone(ctx context.Context, from attestation.Address, quer
 		}
 		select {
 		case <-ctx.Done():
-			return attestation.Unknown("contract %v has not answered: %w", from, ctx.Err())
+			return attestation.Unknown("contract %v has not answered: %w", from[0], ctx.Err())
 		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// answered reads an incoming message: the contract's answer to a query, or its
-// bounce.
-func answered(m *tlb.Message, from attestation.Address, queryID uint64) (done, bounced bool, err error) {
+// answered reads an incoming message: the answer to a query, or the bounce of
+// it.
+func answered(m *tlb.Message, from []attestation.Address, queryID uint64) (done, bounced bool, err error) {
 	in, ok := m.Msg.(*tlb.InternalMessage)
-	if !ok || source(in) != from || in.Body == nil {
+	if !ok || !slices.Contains(from, source(in)) || in.Body == nil {
 		return false, false, nil
 	}
 	if in.Bounced { // 0xffffffff, operation, query
@@ -135,7 +154,7 @@ func answered(m *tlb.Message, from attestation.Address, queryID uint64) (done, b
 		return false, false, nil
 	}
 	if d.Code != 0 {
-		err = attestation.Refused("%w", &Refusal{int(d.Code)})
+		err = attestation.Refused("%w", &Refusal{Code: int(d.Code)})
 	}
 	return true, false, err
 }
@@ -168,7 +187,7 @@ func (o *Operator) thrown(ctx context.Context, at attestation.Address, queryID u
 		}
 		s, err := in.Body.BeginParse()
 		if err == nil && s.BitsLeft() >= 96 && s.MustLoadUInt(32) != 0 && s.MustLoadUInt(64) == queryID {
-			return attestation.Refused("%w; what was sent came back", &Refusal{int(t.ExitCode)})
+			return attestation.Refused("%w; what was sent came back", &Refusal{Code: int(t.ExitCode)})
 		}
 	}
 	return attestation.Refused("contract %v threw; what was sent came back", at)
@@ -202,10 +221,12 @@ func (o *Operator) Deploy(ctx context.Context, p contracts.Profile) error {
 	if err != nil {
 		return err
 	}
-	return o.awaitDone(ctx, o.Node, m.QueryID, sent.LT)
+	return o.awaitDone(ctx, m.QueryID, sent.LT, o.Node)
 }
 
-// Register registers a bundle as the node's next epoch.
+// Register registers a bundle as the node's next epoch. Before, it makes sure
+// that the machine has a slot for the node, and deploys the machine's Platform
+// contract where nobody has; see docs/spec/contracts-platform.md.
 func (o *Operator) Register(ctx context.Context, b *attestation.Bundle) error {
 	claims, err := b.Claims()
 	if err != nil {
@@ -223,6 +244,9 @@ func (o *Operator) Register(ctx context.Context, b *attestation.Bundle) error {
 	}
 	if claims.Epoch != rec.Current+1 {
 		return attestation.ChainDisagrees("the bundle is of epoch %d, the node's next is %d", claims.Epoch, rec.Current+1)
+	}
+	if err := o.seekSlot(ctx, b, slog.New(slog.DiscardHandler)); err != nil {
+		return err
 	}
 	query := NewQueryID()
 	body, err := registration(b, &claims.Heads, query)

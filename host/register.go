@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,12 +48,15 @@ func (n *node) deploy(ctx context.Context, body *cell.Cell) error {
 func (n *node) register(ctx context.Context, proc *process) (*registry.Node, error) {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	data, err := proc.get(ctx, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	bundle, err := proc.bundle(ctx)
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := attestation.ParseBundle(data)
-	if err != nil {
+	op := n.operator()
+	if err := op.seekSlot(ctx, bundle, n.Log); err != nil {
+		return nil, err
+	}
+	if bundle, err = proc.bundle(ctx); err != nil { // again: it names a block, and that took time
 		return nil, err
 	}
 	claims, err := bundle.Claims()
@@ -60,38 +64,56 @@ func (n *node) register(ctx context.Context, proc *process) (*registry.Node, err
 		return nil, err
 	}
 	digest := bundle.Digest()
-	body, err := registration(bundle, &claims.Heads, NewQueryID())
+	query := NewQueryID()
+	body, err := registration(bundle, &claims.Heads, query)
 	if err != nil {
 		return nil, err
 	}
 	n.Log.Info("registering", "epoch", claims.Epoch, "claims", fmt.Sprintf("%x", digest[:8]))
 	id := fmt.Sprintf("register-%x", digest)
-	if _, err := n.writer.Send(ctx, id, chain.Message{To: n.addr, Amount: nano(contracts.ValueRegister), Body: body}); err != nil {
+	sent, err := n.writer.Send(ctx, id, chain.Message{To: n.addr, Amount: nano(contracts.ValueRegister), Body: body})
+	if err != nil {
 		return nil, err
 	}
+	var refused *attestation.RefusedError
+	if err := op.awaitDone(ctx, query, sent.LT, n.addr); errors.As(err, &refused) {
+		return nil, err
+	} // any other failure says nothing: the record does
 	return n.awaitNode(ctx, func(r *registry.Node) bool {
 		e, ok := r.Epoch(claims.Epoch)
 		return ok && r.Current == claims.Epoch && e.Active && e.ClaimsDigest == digest
 	})
 }
 
+// operator speaks for the node to contracts, with the node's wallet and journal.
+func (n *node) operator() *Operator {
+	return &Operator{Client: n.client, Registry: n.Registry, Node: n.addr, index: n.Index, writer: n.writer, reader: n.reg}
+}
+
+// bundle returns the enclave's newest.
+func (p *process) bundle(ctx context.Context) (*attestation.Bundle, error) {
+	data, err := p.get(ctx, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	if err != nil {
+		return nil, err
+	}
+	return attestation.ParseBundle(data)
+}
+
 // registration builds the message for the kind of evidence in the bundle.
 func registration(b *attestation.Bundle, heads *attestation.Heads, query uint64) (*cell.Cell, error) {
-	for _, e := range b.Evidence {
-		if e.Kind != attestation.KindTDX {
-			continue
-		}
-		quote, ca, err := contracts.QuoteCells(e.Data)
-		if err != nil {
-			return nil, err
-		}
-		m := &contracts.RegisterTDX{
-			QueryID: query, Heads: heads,
-			CA: contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])}, Quote: quote,
-		}
-		return m.Body()
+	data, err := tdxQuote(b)
+	if err != nil {
+		return nil, err
 	}
-	return nil, attestation.BadInput("the bundle holds no evidence that a contract verifies; registering by the verifiers' certificate needs their service")
+	quote, ca, err := contracts.QuoteCells(data)
+	if err != nil {
+		return nil, err
+	}
+	m := &contracts.RegisterTDX{
+		QueryID: query, Heads: heads,
+		CA: contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])}, Quote: quote,
+	}
+	return m.Body()
 }
 
 // anchor puts the log's head on the chain whenever it grew, until ctx ends.

@@ -131,10 +131,7 @@ var (
 	unregisterCommand = operatorCommand("unregister", "", "end the node's registration, so that its stake may leave",
 		"Clients use the node no more. Its log and its duty to answer challenges stay.", "cocoon-node unregister"+flagsExample,
 		func(context.Context, *command.Env) (action, error) {
-			return func(ctx context.Context, o *host.Operator) error {
-				q := host.NewQueryID()
-				return o.Send(ctx, o.Node, contracts.ValueCheck, q, &contracts.Retire{QueryID: q})
-			}, nil
+			return func(ctx context.Context, o *host.Operator) error { return o.Unregister(ctx) }, nil
 		})
 	stakeCommand = operatorCommand("stake", "COINS", "add coins from the wallet to the node's stake",
 		"The stake stands behind what the node signs: provable faults cost it.", "cocoon-node stake 100"+flagsExample,

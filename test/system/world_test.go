@@ -155,6 +155,9 @@ func newWorld(ctx context.Context, dir string) (w *world, err error) {
 	if err := w.checkClock(ctx); err != nil {
 		return nil, err
 	}
+	if err := w.deployPlatform(ctx); err != nil {
+		return nil, err
+	}
 	return w, w.deployNodes(ctx)
 }
 
@@ -241,6 +244,55 @@ func (w *world) deployNodes(ctx context.Context) error {
 	return err
 }
 
+// deployPlatform makes the contract of the one machine that all enclaves are on,
+// as the first of its operators does.
+func (w *world) deployPlatform(ctx context.Context) error {
+	ppid := w.net.Platform.PPID()
+	id := attestation.PlatformID("tdx", ppid[:])
+	addr, init, err := contracts.PlatformAddress(w.net.Registry, id)
+	if err != nil {
+		return err
+	}
+	var si tlb.StateInit
+	if err := tlb.LoadFromCell(&si, init.MustBeginParse()); err != nil {
+		return err
+	}
+	body, err := (&contracts.RenewPlatform{}).Body()
+	if err != nil {
+		return err
+	}
+	if _, err := w.writer.Send(ctx, "platform", chain.Message{To: addr, Amount: nano(contracts.ValueRenew), StateInit: &si, Body: body}); err != nil {
+		return err
+	}
+	_, err = w.client.WaitAccount(ctx, addr, func(a *chain.Account) bool {
+		p, err := registry.PlatformOf(a)
+		return err == nil && p.Welcomed
+	})
+	return err
+}
+
+// release frees a node's slot: the machine has fewer than there are tests.
+func (w *world) release(t testing.TB, node attestation.Address) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	rec, err := w.reader.Node(ctx, node)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if rec.Current == 0 || !rec.Epochs[rec.Current].Active {
+		return
+	}
+	body, err := (&contracts.Retire{}).Body()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if _, err := w.writer.Send(ctx, "release "+node.String(), chain.Message{To: node, Amount: nano(contracts.ValueCheck), Body: body}); err != nil {
+		t.Error(err)
+	}
+}
+
 func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
 
 // takeNode returns a node contract that no test uses yet.
@@ -255,6 +307,7 @@ func (w *world) takeNode(t testing.TB) attestation.Address {
 	}
 	a := w.nodes[0]
 	w.nodes = w.nodes[1:]
+	t.Cleanup(func() { w.release(t, a) })
 	return a
 }
 

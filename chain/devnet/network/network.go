@@ -146,6 +146,7 @@ func (n *Network) deployRegistry(ctx context.Context, o Options) error {
 		o.Params(&params)
 	}
 	state := contracts.NewRoot(quorum, params)
+	state.Platform = contracts.PlatformCodeID()
 	state.Nonce = uint64(time.Now().UnixNano())
 	for _, m := range o.Measurements {
 		state.Measurements[m] = contracts.Measurement{Flags: contracts.MeasurementAccepted, Since: uint32(time.Now().Unix())}

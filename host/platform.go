@@ -1,0 +1,145 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/xssnick/tonutils-go/tlb"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// tdxQuote returns the quote in a bundle: the evidence that a contract verifies.
+func tdxQuote(b *attestation.Bundle) ([]byte, error) {
+	for _, e := range b.Evidence {
+		if e.Kind == attestation.KindTDX {
+			return e.Data, nil
+		}
+	}
+	return nil, attestation.BadInput("the bundle holds no evidence that a contract verifies; registering by the verifiers' certificate needs their service")
+}
+
+// seekSlot makes sure that the machine's Platform contract is there and says what
+// the registry says, and that it has a slot for the node. It pays for a
+// deployment once, whatever happens, and for nothing that is there. No slot, or a
+// revoked machine, is a refusal that wraps a [*Refusal].
+func (o *Operator) seekSlot(ctx context.Context, b *attestation.Bundle, log *slog.Logger) error {
+	quote, err := tdxQuote(b)
+	if err != nil {
+		return err
+	}
+	info, err := contracts.ReadQuote(quote)
+	if err != nil {
+		return err
+	}
+	id := info.PlatformID
+	root, err := o.reader.Root(ctx, o.Registry)
+	if err != nil {
+		return fmt.Errorf("reading the registry: %w", err)
+	}
+	switch {
+	case root.State.Platform == contracts.CodeID{}:
+		return nil // this registry counts no slots
+	case root.State.Platform != contracts.PlatformCodeID():
+		return attestation.ChainDisagrees("registry %v has platforms of another version than this program: update it", o.Registry)
+	case root.State.Revoked[id]:
+		return foreseen(contracts.CodeRevoked, "machine %x is revoked by the registry", id)
+	}
+	p, err := o.platform(ctx, log, root, id)
+	if err != nil {
+		return err
+	}
+	return slotFor(p, o.Node)
+}
+
+// platform returns the machine's record once it says what the registry says.
+func (o *Operator) platform(ctx context.Context, log *slog.Logger, root *registry.Root, id [32]byte) (*registry.Platform, error) {
+	addr, init, err := contracts.PlatformAddress(o.Registry, id)
+	if err != nil {
+		return nil, err
+	}
+	p, err := o.reader.Platform(ctx, o.Registry, id)
+	if err != nil && !errors.Is(err, registry.ErrNoContract) {
+		return nil, fmt.Errorf("reading the platform's record: %w", err)
+	}
+	if err == nil && upToDate(p, root) {
+		return p, nil
+	}
+	m := chain.Message{To: addr, Amount: nano(contracts.ValueRenew), StateInit: new(tlb.StateInit)}
+	if err := tlb.LoadFromCell(m.StateInit, init.MustBeginParse()); err != nil {
+		return nil, fmt.Errorf("initial state of the platform: %w", err)
+	}
+	if m.Body, err = (&contracts.RenewPlatform{}).Body(); err != nil {
+		return nil, err
+	}
+	payment := "platform-" + addr.String()
+	if p != nil && p.Welcomed {
+		payment = fmt.Sprintf("renew-%s-%d", addr, p.LastLT)
+	}
+	log.Info("asking the registry to welcome this machine", "platform", addr.String())
+	if _, err := o.writer.Send(ctx, payment, m); err != nil {
+		return nil, err
+	}
+	return o.awaitPlatform(ctx, root, id)
+}
+
+func (o *Operator) awaitPlatform(ctx context.Context, root *registry.Root, id [32]byte) (*registry.Platform, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	for {
+		p, err := o.reader.Platform(ctx, o.Registry, id)
+		if err == nil && upToDate(p, root) {
+			return p, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, attestation.Unknown("waiting for the registry's answer to platform %x: %w", id, errors.Join(ctx.Err(), err))
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// upToDate says whether a platform holds what the registry says of it.
+func upToDate(p *registry.Platform, root *registry.Root) bool {
+	s, r := p.State, root.State
+	return s.Node == r.Node && s.Slots == r.Params.PlatformSlots && s.Revoked == r.Revoked[s.Key.ID]
+}
+
+// slotFor foresees whether the platform would give a node a slot.
+func slotFor(p *registry.Platform, node attestation.Address) error {
+	if _, ok := p.State.Holders[node]; ok || p.Held < p.Limit {
+		return nil
+	}
+	return foreseen(contracts.CodeNoSlot, "all %d slots of platform %v, this machine's, are held by other nodes: unregister one of them, or wait until %s",
+		p.Limit, p.Address, p.NextFree().Format(time.RFC3339))
+}
+
+// foreseen is a refusal that costs nothing, since nothing was sent.
+func foreseen(code int, format string, args ...any) error {
+	return attestation.Refused("%w: %s", &Refusal{Code: code, Foreseen: true}, fmt.Sprintf(format, args...))
+}
+
+// Unregister ends the node's registration, so that its stake may leave. Its slot
+// is free then: the machine's platform answers in the node's stead.
+func (o *Operator) Unregister(ctx context.Context) error {
+	rec, err := o.Record(ctx)
+	if err != nil {
+		return err
+	}
+	to := []attestation.Address{o.Node}
+	if e, ok := rec.Epoch(rec.Current); ok {
+		platform, _, err := contracts.PlatformAddress(o.Registry, e.PlatformID)
+		if err != nil {
+			return err
+		}
+		to = append(to, platform)
+	}
+	m := &contracts.Retire{QueryID: NewQueryID()}
+	return o.sendTo(ctx, contracts.ValueCheck, m.QueryID, m, to...)
+}

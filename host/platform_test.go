@@ -1,0 +1,275 @@
+package host
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/xssnick/tonutils-go/tlb"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/devnet"
+	"github.com/cocoon-go/cocoon/chain/devnet/network"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// onePlatform is a dev chain with one machine of two slots.
+type onePlatform struct {
+	*testing.T
+	net    *network.Network
+	client *chain.Client
+	ahead  atomic.Int64 // of the chain's clock
+}
+
+func newOnePlatform(t *testing.T) *onePlatform {
+	t.Helper()
+	p := &onePlatform{T: t}
+	var err error
+	var zero [48]byte
+	p.net, err = network.Start(t.Context(), network.Options{
+		Dir: t.TempDir(), Measurements: [][32]byte{attestation.MeasurementTDX(zero, zero, zero, zero)},
+		Params: func(c *contracts.Params) {
+			c.PlatformSlots = 2
+			c.AnswerWindow, c.Unbonding, c.GovernanceDelay = 86400, 3*86400, 4*86400
+		},
+		Chain: devnet.Options{BlockInterval: 20 * time.Millisecond, Now: p.now},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.net.Close() })
+	cfg, err := chain.ParseGlobalConfig(p.net.Chain.GlobalConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.client, err = chain.Dial(t.Context(), cfg, chain.WithClock(p.now)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.client.Close() })
+	return p
+}
+
+func (p *onePlatform) now() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) }
+
+// operator is that of a node with its contract, and a journal of its own.
+func (p *onePlatform) operator(index uint32) *Operator {
+	p.Helper()
+	o, err := OpenOperator(p.Context(), p.client, p.net.Operator, p.net.Registry, index, p.TempDir())
+	if err != nil {
+		p.Fatal(err)
+	}
+	if err := o.Deploy(p.Context(), contracts.Profile{Endpoint: "https://a.example"}); err != nil {
+		p.Fatal(err)
+	}
+	return o
+}
+
+// bundle is of the next epoch of a node on the machine.
+func (p *onePlatform) bundle(o *Operator) *attestation.Bundle {
+	p.Helper()
+	rec, err := o.Record(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	head, err := p.client.Head(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	block, err := p.client.Block(p.Context(), head.Seqno/100*100)
+	if err != nil {
+		p.Fatal(err)
+	}
+	c := &attestation.Claims{
+		Heads: attestation.Heads{ChainID: p.net.Chain.GlobalID(), Node: o.Node, Epoch: rec.Current + 1, BlockSeqno: block.Seqno, BlockRoot: block.RootHash},
+		Body: attestation.Body{
+			KeyConfigs: []attestation.KeyConfig{{Config: []byte{1}, NotBefore: time.Unix(1, 0), NotAfter: time.Unix(2, 0)}},
+			Models:     []attestation.Model{{Name: "m", Digest: [32]byte{1}}},
+			SelfTest:   attestation.SelfTest{Passed: true}, Software: "test", Created: time.Now().Truncate(time.Second), Engine: "test/1",
+		},
+	}
+	for _, to := range []*[32]byte{&c.ReceiptKey, &c.LogKey, &c.IdentityKey} {
+		pub, _, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			p.Fatal(err)
+		}
+		*to = [32]byte(pub)
+	}
+	if _, _, err := c.Encode(); err != nil {
+		p.Fatal(err)
+	}
+	quote, err := p.net.Platform.Quote(sim.TD{ReportData: attestation.ReportData(c.Digest(), nil)})
+	if err != nil {
+		p.Fatal(err)
+	}
+	b, err := attestation.NewBundle(c, attestation.Item{Kind: attestation.KindTDX, Data: quote})
+	if err != nil {
+		p.Fatal(err)
+	}
+	return b
+}
+
+func (p *onePlatform) register(o *Operator) {
+	p.Helper()
+	if err := o.Register(p.Context(), p.bundle(o)); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// record returns the machine's record, and checks how many slots are held.
+func (p *onePlatform) record(held int) *registry.Platform {
+	p.Helper()
+	ppid := p.net.Platform.PPID()
+	r, err := registry.Reader{Reader: p.client}.Platform(p.Context(), p.net.Registry, attestation.PlatformID("tdx", ppid[:]))
+	if err != nil {
+		p.Fatal(err)
+	}
+	if r.Held != held {
+		p.Errorf("%d slots are held, want %d", r.Held, held)
+	}
+	return r
+}
+
+// renewals counts how often the registry's word was asked for.
+func (p *onePlatform) renewals() (n int) {
+	p.Helper()
+	acc, err := p.client.Account(p.Context(), p.record(2).Address)
+	if err != nil {
+		p.Fatal(err)
+	}
+	txs, err := p.client.Transactions(p.Context(), acc, 64)
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, tx := range txs {
+		if in, ok := tx.In.Msg.(*tlb.InternalMessage); ok && source(in) == p.net.Registry {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *onePlatform) balance(o *Operator) uint64 {
+	p.Helper()
+	acc, err := p.client.Account(p.Context(), o.Wallet())
+	if err != nil {
+		p.Fatal(err)
+	}
+	return acc.Balance.Uint64()
+}
+
+// decide has the registry take a decision, at once or to be executed later.
+func (p *onePlatform) decide(o *Operator, action string, value json.RawMessage) {
+	p.Helper()
+	d, err := Propose(p.Context(), registry.Reader{Reader: p.client}, p.net.Registry, action, value, 9*24*time.Hour)
+	if err != nil {
+		p.Fatal(err)
+	}
+	root, err := o.Root(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	if err := d.Sign(root.State.Governance, p.net.Governor); err != nil {
+		p.Fatal(err)
+	}
+	if err := o.Submit(p.Context(), d); err != nil {
+		p.Fatal(err)
+	}
+}
+
+func wantRefusal(t *testing.T, err error, code int, foreseen bool, says string) {
+	t.Helper()
+	var refused *attestation.RefusedError
+	var refusal *Refusal
+	if !errors.As(err, &refused) || !errors.As(err, &refusal) || *refusal != (Refusal{code, foreseen}) || !strings.Contains(err.Error(), says) {
+		t.Errorf("refusal is %v, want code %d", err, code)
+	}
+}
+
+func TestSlots(t *testing.T) {
+	p := newOnePlatform(t)
+	first, second, third := p.operator(0), p.operator(1), p.operator(2)
+	p.register(first)
+	p.record(1)
+	p.register(second)
+	p.record(2)
+
+	late := p.bundle(third)
+	before := p.balance(third)
+	wantRefusal(t, third.Register(t.Context(), late), contracts.CodeNoSlot, true, "all 2 slots of platform")
+	if after := p.balance(third); after != before {
+		t.Errorf("a foreseen refusal cost %d", before-after)
+	}
+	claims, err := late.Claims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := registration(late, &claims.Heads, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, third.Send(t.Context(), third.Node, contracts.ValueRegister, 1, raw{body}), contracts.CodeNoSlot, false, "ERR_NO_SLOT")
+	p.record(2)
+
+	// A node's next epoch keeps its slot.
+	p.register(first)
+	if s := p.record(2).State.Holders[first.Node]; s.Epoch != 2 {
+		t.Errorf("the slot is of epoch %d", s.Epoch)
+	}
+	if n := p.renewals(); n != 1 {
+		t.Errorf("the registry was asked %d times", n)
+	}
+	// The end of a registration frees it.
+	if err := second.Unregister(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.record(1)
+	p.register(third)
+	if until, ok := p.record(2).Slot(third.Node); !ok || time.Until(until) < 24*time.Hour {
+		t.Errorf("the third node's slot: %v, %v", until, ok)
+	}
+}
+
+// TestSlotsFollowRegistry: what governance decides about slots reaches the machine
+// with the next registration.
+func TestSlotsFollowRegistry(t *testing.T) {
+	p := newOnePlatform(t)
+	first, second, third := p.operator(0), p.operator(1), p.operator(2)
+	p.register(first)
+	p.register(second)
+	root, err := first.Root(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := root.State.Params
+	params.PlatformSlots = 3
+	value, err := json.Marshal(params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.decide(first, "set-params", value)
+	p.ahead.Add(int64(5 * 24 * time.Hour))
+	for _, err := p.client.Head(t.Context()); err != nil; _, err = p.client.Head(t.Context()) {
+		if p.Context().Err() != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := first.Execute(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	p.register(third)
+	if r := p.record(3); r.Limit != 3 {
+		t.Errorf("limit is %d", r.Limit)
+	}
+	id := p.record(3).State.Key.ID
+	p.decide(first, "revoke-platform", json.RawMessage(fmt.Sprintf("%q", fmt.Sprintf("%x", id))))
+	wantRefusal(t, first.Register(t.Context(), p.bundle(first)), contracts.CodeRevoked, true, "is revoked by the registry")
+}
