@@ -160,10 +160,25 @@ func (c *Client) Node(ctx context.Context, addr attestation.Address) (*Node, err
 			valid: func(n *Node, now time.Time) bool { return now.Before(n.verified.NotAfter()) },
 			load:  func(ctx context.Context, old *Node) (*Node, error) { return c.renew(ctx, addr, old) },
 		}
+		makeRoom(c.nodes)
 		c.nodes[addr] = p
 	}
 	c.mu.Unlock()
 	return p.get(ctx)
+}
+
+// maxNodes bounds the memory of nodes: one takes up to 20 MiB, with its bundle and
+// documents, when its operator means ill.
+const maxNodes = 256
+
+// makeRoom drops something, whatever it is, from a map that is full.
+func makeRoom[V any](m map[attestation.Address]V) {
+	for k := range m {
+		if len(m) < maxNodes {
+			return
+		}
+		delete(m, k)
+	}
 }
 
 // renew reads the record, and verifies again only when the registration or the
@@ -179,12 +194,18 @@ func (c *Client) renew(ctx context.Context, addr attestation.Address, old *Node)
 	}
 	if old != nil && c.cfg.Now().Before(old.verified.NotAfter()) && sameLists(root, old.root) {
 		if e, err := c.current(rec); err == nil && e.ClaimsDigest == old.verified.Digest() {
-			fresh := *old
-			fresh.record, fresh.root = rec, root
-			return &fresh, nil
+			return c.renewed(old, rec, root), nil
 		}
 	}
 	return c.verify(ctx, rec, root, c.endpoint(rec))
+}
+
+// renewed is a node whose verdict stands, with what the chain says of it now. An
+// operator may have moved.
+func (c *Client) renewed(old *Node, rec *registry.Node, root *registry.Root) *Node {
+	fresh := *old
+	fresh.record, fresh.root, fresh.endpoint = rec, root, c.endpoint(rec)
+	return &fresh
 }
 
 // sameLists says whether two records of a registry judge a node the same.

@@ -18,5 +18,10 @@
 // find out is an error of its own family and is never taken for good. Every
 // refusal carries the reasons of all nodes that were tried.
 //
-// A Client keeps verdicts until they end, and is safe for concurrent use.
+// What the chain proved about a node is used for 30 seconds, with lists of the
+// registry that are up to 30 seconds older, from blocks of at most two minutes
+// before: so long may a revocation not be seen. Verdicts are kept until they
+// end, those of a few hundred nodes.
+//
+// A Client is safe for concurrent use.
 package client

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -30,6 +29,9 @@ type renewal[T any] struct {
 	value *T
 	err   error
 }
+
+// exitUnknown is the exit code of what only could not be found out.
+const exitUnknown = 3
 
 // provedFor is how long what the chain proved is used again.
 const provedFor = 30 * time.Second
@@ -69,10 +71,9 @@ func (p *proved[T]) renew(ctx context.Context, r *renewal[T], old *T) {
 		return // forgotten meanwhile: it may rest on what was forgotten
 	}
 	p.renewal = nil
-	var unknown *attestation.UnknownError
 	if r.err == nil {
 		p.value, p.at = r.value, began
-	} else if !errors.As(r.err, &unknown) {
+	} else if attestation.ExitCode(r.err) != exitUnknown { // of several reasons the worst counts
 		p.value = nil
 	}
 }

@@ -90,6 +90,7 @@ func TestProvedFails(t *testing.T) {
 		"false":   {attestation.False("a lie"), 0},
 		"refused": {attestation.Refused("revoked"), 0},
 		"other":   {errors.New("?"), 0},
+		"several": {errors.Join(attestation.Unknown("no connection"), attestation.Refused("revoked")), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -2,8 +2,10 @@ package client
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -33,7 +35,7 @@ func (c *Client) Proxy() http.Handler {
 		resp, err := c.RoundTrip(out)
 		if err != nil {
 			c.cfg.Log.Warn("request refused", "err", err)
-			proxyError(w, proxyStatus(err), "cocoon_"+familyName(err), err.Error())
+			proxyFailed(w, err)
 			return
 		}
 		defer resp.Body.Close()
@@ -77,7 +79,19 @@ func localHost(host string) bool {
 		name = host[:i]
 	}
 	name = strings.Trim(name, "[]")
-	return name == "localhost" || name == "::1" || strings.HasPrefix(name, "127.")
+	if name == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(name)
+	return err == nil && ip.IsLoopback()
+}
+
+// proxyFailed answers a request that no node answered.
+func proxyFailed(w http.ResponseWriter, err error) {
+	if errors.Is(err, ErrMayHaveRun) {
+		w.Header().Set("X-Should-Retry", "false") // OpenAI's clients try again by themselves
+	}
+	proxyError(w, proxyStatus(err), "cocoon_"+familyName(err), err.Error())
 }
 
 func proxyStatus(err error) int {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptrace"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -110,6 +109,9 @@ func (c *Client) candidates(ctx context.Context) ([]attestation.Address, error) 
 func (c *Client) fail(addr attestation.Address) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if _, ok := c.failed[addr]; !ok {
+		makeRoom(c.failed)
+	}
 	c.failed[addr] = c.cfg.Now().Add(penalty)
 }
 
@@ -127,34 +129,22 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 	if err != nil {
 		return nil, false, err
 	}
-	u, err := relayURL(node.endpoint, "/.well-known/ohttp-gateway")
-	if err != nil {
+	raw, sent, err := c.post(ctx, node.endpoint, body)
+	if err != nil && sent {
+		return nil, false, fmt.Errorf("%w; %w", err, ErrMayHaveRun)
+	} else if err != nil {
 		return nil, true, err
-	}
-	var sent atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { sent.Store(true) },
-	})
-	outer, err := http.NewRequestWithContext(ctx, http.MethodPost, u, body)
-	if err != nil {
-		return nil, true, attestation.BadInput("relay: %w", err)
-	}
-	outer.Header.Set("Content-Type", sealed.RequestType)
-	outer.Header.Set("User-Agent", "")
-	raw, err := c.http.Do(outer)
-	if err != nil {
-		return nil, !sent.Load(), attestation.Unknown("sending to the relay: %w", err)
 	}
 	if raw.StatusCode != http.StatusOK || raw.Header.Get("Content-Type") != sealed.ResponseType {
 		raw.Body.Close()
 		// The relay's word, which nobody signed: the request may have run.
 		c.Forget(node.record.Address)
-		return nil, false, attestation.Unknown("the relay answers %d and nothing sealed; whether the request ran is not known", raw.StatusCode)
+		return nil, false, attestation.Unknown("the relay answers %d and nothing sealed; %w", raw.StatusCode, ErrMayHaveRun)
 	}
 	resp, err = x.Response(raw.Body)
 	if err != nil {
 		raw.Body.Close()
-		return nil, false, err
+		return nil, false, fmt.Errorf("%w; %w", err, ErrMayHaveRun)
 	}
 	if reason, ok := sealed.NotStarted(resp); ok {
 		resp.Body.Close()
@@ -171,6 +161,44 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 	resp.Body = a
 	resp.Request = req
 	return resp, false, nil
+}
+
+// ErrMayHaveRun is wrapped by errors of requests that had left when they failed:
+// whoever sends such a request again may have it answered, and pay for it, twice.
+var ErrMayHaveRun = errors.New("whether the request ran is not known")
+
+// post sends a sealed request to a relay. sent says that something of it may have
+// left: it was taken for sending.
+func (c *Client) post(ctx context.Context, endpoint string, body io.ReadCloser) (raw *http.Response, sent bool, err error) {
+	u, err := relayURL(endpoint, "/.well-known/ohttp-gateway")
+	if err != nil {
+		body.Close()
+		return nil, false, err
+	}
+	taken := &takenBody{ReadCloser: body}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, taken)
+	if err != nil {
+		body.Close()
+		return nil, false, attestation.BadInput("relay: %w", err)
+	}
+	req.Header.Set("Content-Type", sealed.RequestType)
+	req.Header.Set("User-Agent", "")
+	if raw, err = c.http.Do(req); err != nil {
+		return nil, taken.any.Load(), attestation.Unknown("sending to the relay: %w", err)
+	}
+	return raw, true, nil
+}
+
+// takenBody notes that somebody began to read it. Unlike the hooks of
+// httptrace, this holds for every transport.
+type takenBody struct {
+	io.ReadCloser
+	any atomic.Bool
+}
+
+func (b *takenBody) Read(p []byte) (int, error) {
+	b.any.Store(true)
+	return b.ReadCloser.Read(p)
 }
 
 // modelOf returns the model that a request names, "" when it names none.
