@@ -43,19 +43,27 @@ func (o *Operator) seekSlot(ctx context.Context, b *attestation.Bundle, log *slo
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
-	switch {
-	case root.State.Platform == contracts.CodeID{}:
-		return nil // this registry counts no slots
-	case root.State.Platform != contracts.PlatformCodeID():
-		return attestation.ChainDisagrees("registry %v has platforms of another version than this program: update it", o.Registry)
-	case root.State.Revoked[id]:
-		return foreseen(contracts.CodeRevoked, "machine %x is revoked by the registry", id)
+	if counts, err := countsSlots(root, id); err != nil || !counts {
+		return err
 	}
 	p, err := o.platform(ctx, log, root, id)
 	if err != nil {
 		return err
 	}
 	return slotFor(p, o.Node)
+}
+
+// countsSlots says whether the registry wants a slot for a node on a machine.
+func countsSlots(root *registry.Root, id [32]byte) (bool, error) {
+	switch s := root.State; {
+	case s.Platform == contracts.CodeID{}:
+		return false, nil
+	case s.Platform != contracts.PlatformCodeID():
+		return false, attestation.ChainDisagrees("registry %v has platforms of another version than this program: update it", root.Address)
+	case s.Revoked[id]:
+		return false, foreseen(contracts.CodeRevoked, "machine %x is revoked by the registry", id)
+	}
+	return true, nil
 }
 
 // platform returns the machine's record once it says what the registry says.

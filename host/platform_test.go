@@ -273,3 +273,56 @@ func TestSlotsFollowRegistry(t *testing.T) {
 	p.decide(first, "revoke-platform", json.RawMessage(fmt.Sprintf("%q", fmt.Sprintf("%x", id))))
 	wantRefusal(t, first.Register(t.Context(), p.bundle(first)), contracts.CodeRevoked, true, "is revoked by the registry")
 }
+
+func TestCountsSlots(t *testing.T) {
+	root := &registry.Root{State: contracts.NewRoot(contracts.Quorum{}, contracts.DefaultParams())}
+	if counts, err := countsSlots(root, [32]byte{1}); counts || err != nil {
+		t.Errorf("a registry without platforms: %v, %v", counts, err)
+	}
+	root.State.Platform = contracts.PlatformCodeID()
+	if counts, err := countsSlots(root, [32]byte{1}); !counts || err != nil {
+		t.Errorf("a registry with platforms: %v, %v", counts, err)
+	}
+	root.State.Platform.Hash[0] ^= 1
+	var disagrees *attestation.ChainError
+	if _, err := countsSlots(root, [32]byte{1}); !errors.As(err, &disagrees) {
+		t.Errorf("platforms of another version: %v", err)
+	}
+}
+
+// TestUpToDate: whatever the registry says of a machine is compared.
+func TestUpToDate(t *testing.T) {
+	root := &registry.Root{State: contracts.NewRoot(contracts.Quorum{}, contracts.DefaultParams())}
+	id := [32]byte{1}
+	good := contracts.PlatformState{Key: contracts.PlatformKey{ID: id}, Node: root.State.Node, Slots: root.State.Params.PlatformSlots}
+	for name, change := range map[string]func(*contracts.PlatformState){
+		"":              func(*contracts.PlatformState) {},
+		"not welcomed":  func(s *contracts.PlatformState) { s.Node = contracts.CodeID{} },
+		"other slots":   func(s *contracts.PlatformState) { s.Slots++ },
+		"revoked, once": func(s *contracts.PlatformState) { s.Revoked = true },
+	} {
+		s := good
+		change(&s)
+		if got := upToDate(&registry.Platform{State: &s}, root); got != (name == "") {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+	root.State.Revoked[id] = true
+	if upToDate(&registry.Platform{State: &good}, root) {
+		t.Error("the platform does not know of its revocation")
+	}
+}
+
+func TestPassing(t *testing.T) {
+	for code, want := range map[int]bool{
+		contracts.CodeStaleBlock: true, contracts.CodePending: true, contracts.CodeEpoch: true, contracts.CodeNotWelcomed: true, contracts.CodeRefused: true,
+		contracts.CodeNoSlot: false, contracts.CodePaused: false, contracts.CodeRevoked: false, contracts.CodeMeasurement: false,
+	} {
+		if passing(attestation.Refused("%w", &Refusal{Code: code})) != want {
+			t.Errorf("%s passes: %v", contracts.ErrorName(code), !want)
+		}
+	}
+	if passing(errors.New("another")) {
+		t.Error("no refusal passes")
+	}
+}
