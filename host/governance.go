@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,15 +54,53 @@ func ParseProposal(data []byte) (*Proposal, error) {
 }
 
 func strictJSON(data []byte, v any) error {
+	if err := once(json.NewDecoder(bytes.NewReader(data)), 0); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return err
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return fmt.Errorf("something follows the JSON value")
 	}
 	return nil
+}
+
+// once reads one JSON value and refuses a name that is there twice, in whatever
+// case: of two, a person and a program may each believe another.
+func once(d *json.Decoder, depth int) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := t.(json.Delim)
+	if !ok {
+		return nil
+	}
+	if depth > 16 {
+		return fmt.Errorf("nested more than 16 times")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if open == '{' {
+			name, err := d.Token()
+			if err != nil {
+				return err
+			}
+			k := strings.ToLower(fmt.Sprint(name))
+			if seen[k] {
+				return fmt.Errorf("%.40q is there twice", k)
+			}
+			seen[k] = true
+		}
+		if err := once(d, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
 }
 
 // Decision is what the approvals are over.
@@ -124,6 +163,15 @@ func (p *Proposal) Sign(q contracts.Quorum, key ed25519.PrivateKey) error {
 	return nil
 }
 
+// CheckChain compares the chain that a proposal is for with the one that is
+// read. A registry can have the same address on several chains.
+func (p *Proposal) CheckChain(id int32) error {
+	if p.ChainID != id {
+		return attestation.ChainDisagrees("the proposal is for chain %d, this is chain %d", p.ChainID, id)
+	}
+	return nil
+}
+
 // Message returns what carries the decision to the registry, after checking
 // the approvals against the quorum, number and time of the chain.
 func (p *Proposal) Message(root *registry.Root, query uint64) (*contracts.Govern, error) {
@@ -179,6 +227,13 @@ func (o *Operator) Root(ctx context.Context) (*registry.Root, error) {
 
 // Submit sends a proposal with its approvals.
 func (o *Operator) Submit(ctx context.Context, p *Proposal) error {
+	id, err := o.Client.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.CheckChain(id); err != nil {
+		return err
+	}
 	root, err := o.Root(ctx)
 	if err != nil {
 		return err

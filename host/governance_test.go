@@ -128,7 +128,9 @@ func TestParseProposal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, x := range []struct{ old, new string }{
-		{good, ""}, {good, "{}"}, {good, good + "{}"}, {good, strings.Repeat(" ", maxProposal+1)},
+		{good, ""}, {good, "{}"}, {good, good + "{}"}, {good, good + "}"}, {good, good + "]"},
+		{`"pause"`, `"pause","action":"resume"`}, {`"pause"`, `"pause","Action":"resume"`}, {`"pause"`, `"pause","value":` + strings.Repeat("[", 20) + strings.Repeat("]", 20)},
+		{`"pause"`, `"set-governance","value":{"threshold":1,"threshold":2,"keys":["` + strings.Repeat("11", 32) + `"]}`}, {good, strings.Repeat(" ", maxProposal+1)},
 		{`"pause"`, `"dance"`}, {`"pause"`, `"pause","value":1`}, {`"pause"`, `"cancel"`}, {`"pause"`, `"cancel","value":-1`},
 		{`"pause"`, `"remove-model","value":"00"`}, {`"pause"`, `"raise-floor","value":"00"`}, {`"pause"`, `"remove-floor","value":"0011"`},
 		{`"pause"`, `"set-params","value":{}`}, {`"pause"`, `"set-governance","value":{"threshold":1,"keys":[]}`},
@@ -145,6 +147,19 @@ func TestParseProposal(t *testing.T) {
 				t.Errorf("%s without a value", name)
 			}
 		}
+	}
+}
+
+// A registry may have the same address on two chains: what was meant for one is
+// not signed on the other.
+func TestProposalChain(t *testing.T) {
+	p := &Proposal{ChainID: -239}
+	var chain *attestation.ChainError
+	if err := p.CheckChain(-3); !errors.As(err, &chain) {
+		t.Errorf("%v", err)
+	}
+	if err := p.CheckChain(-239); err != nil {
+		t.Error(err)
 	}
 }
 

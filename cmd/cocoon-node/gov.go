@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
@@ -52,7 +53,8 @@ var (
 	}
 	govSignCommand = &command.Command{
 		Name: "gov sign", Args: "FILE", Short: "add a governor's approval to a proposal",
-		Long:    "Prints what it does first: read it. The key must be one of the registry's governance.",
+		Long: "Read it before, whole: `cocoon-node gov show FILE`. It is printed again once it is signed. The key\n" +
+			"must be one of the registry's governance, and the proposal for the chain of --ton-config.",
 		Example: "cocoon-node gov sign p.json --key governor.key --ton-config global.json",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 			ton := fs.String("ton-config", "", "TON global config `file`")
@@ -292,13 +294,27 @@ func printProposal(env *command.Env, p *host.Proposal) error {
 	if waits {
 		when = "after the governance delay"
 	}
-	value := string(p.Value)
-	if len(value) > 200 {
-		value = value[:200] + "…"
-	}
-	fmt.Fprintf(env.Stdout, "registry   %v\nproposal   %d\naction     %s %s\nhappens    %s\nexpires    %s\napprovals  %d\n",
-		p.Registry, p.Number, p.Action, value, when, p.Expires.Format(time.RFC3339), len(p.Approvals))
+	fmt.Fprintf(env.Stdout, "registry   %v\nchain      %d\nproposal   %d\naction     %s %s\nhappens    %s\nexpires    %s\napprovals  %d\n",
+		p.Registry, p.ChainID, p.Number, p.Action, valueText(p.Value), when, p.Expires.Format(time.RFC3339), len(p.Approvals))
 	return nil
+}
+
+// valueText writes a whole value, as whoever signs it has to read it: on one
+// line, and without characters that terminals obey or hide.
+func valueText(raw json.RawMessage) string {
+	var b bytes.Buffer
+	if len(raw) == 0 || json.Compact(&b, raw) != nil {
+		return ""
+	}
+	var out strings.Builder
+	for _, r := range b.String() {
+		if r == ' ' || unicode.IsPrint(r) {
+			out.WriteRune(r)
+		} else {
+			fmt.Fprintf(&out, "\\u%04x", r)
+		}
+	}
+	return out.String()
 }
 
 func govSign(ctx context.Context, env *command.Env, ton, keyFile string) error {
@@ -318,6 +334,13 @@ func govSign(ctx context.Context, env *command.Env, ton, keyFile string) error {
 		return err
 	}
 	defer c.Close()
+	id, err := c.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.CheckChain(id); err != nil {
+		return err
+	}
 	root, err := registry.Reader{Reader: c}.Root(ctx, p.Registry)
 	if err != nil {
 		return err

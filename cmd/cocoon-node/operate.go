@@ -28,7 +28,7 @@ type operatorFlags struct {
 }
 
 func (f *operatorFlags) register(fs *flag.FlagSet) {
-	fs.StringVar(&f.dir, "dir", "", "the node's `directory`: it remembers payments, so that none is made twice")
+	fs.StringVar(&f.dir, "dir", "", "the node's `directory`: it remembers payments that are under way, and finishes them first")
 	fs.StringVar(&f.ton, "ton-config", "", "TON global config `file`")
 	fs.StringVar(&f.registry, "registry", "", "`address` of the registry, or a file that holds it")
 	fs.StringVar(&f.wallet, "wallet", "", "`file` with the operator's wallet key: 24 words or 64 hex digits")
@@ -134,7 +134,8 @@ var (
 			return func(ctx context.Context, o *host.Operator) error { return o.Unregister(ctx) }, nil
 		})
 	stakeCommand = operatorCommand("stake", "COINS", "add coins from the wallet to the node's stake",
-		"The stake stands behind what the node signs: provable faults cost it.", "cocoon-node stake 100"+flagsExample,
+		"The stake stands behind what the node signs: provable faults cost it. Every call adds: after one\n"+
+			"that was interrupted, look at `cocoon-node status` before the next.", "cocoon-node stake 100"+flagsExample,
 		func(_ context.Context, env *command.Env) (action, error) {
 			amount, err := coins(env.Args[0])
 			return func(ctx context.Context, o *host.Operator) error {
@@ -189,13 +190,19 @@ func withdraw(ctx context.Context, env *command.Env, f *operatorFlags, surplus s
 
 // coins reads a positive amount of coins with up to nine decimals, as nano.
 func coins(s string) (uint64, error) {
+	if len(s) > 32 || strings.Trim(s, "0123456789.") != "" { // exponents would cost any time
+		return 0, attestation.BadInput("%.40q is not a number of coins such as 12.5", s)
+	}
 	r, ok := new(big.Rat).SetString(s)
-	if !ok || strings.ContainsAny(s, "eE/_") {
+	if !ok {
 		return 0, attestation.BadInput("%q is not a number of coins such as 12.5", s)
 	}
 	r.Mul(r, big.NewRat(1e9, 1))
-	if !r.IsInt() || r.Sign() <= 0 || !r.Num().IsUint64() {
+	if !r.IsInt() || r.Sign() <= 0 {
 		return 0, attestation.BadInput("%q: want more than 0 coins, with at most nine decimals", s)
+	}
+	if !r.Num().IsInt64() { // there are not so many; and fees come on top
+		return 0, attestation.BadInput("%q: want fewer than 2^63 nano coins", s)
 	}
 	return r.Num().Uint64(), nil
 }
