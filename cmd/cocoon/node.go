@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -36,14 +37,19 @@ var nodeCommand = &command.Command{
 			}
 			defer sess.close()
 			warnSimulated(env.Stderr, simulated(sess.policy))
-			n, err := registry.Reader{Reader: sess.chain}.Node(ctx, addr)
+			reader := registry.Reader{Reader: sess.chain}
+			n, err := reader.Node(ctx, addr)
 			if err != nil {
 				return err
 			}
 			if n.Root != sess.root {
 				return attestation.Refused("node %v belongs to registry %v, not to %v", addr, n.Root, sess.root)
 			}
-			return printNode(env, n, simulated(sess.policy))
+			slot, err := slotOf(ctx, reader, n)
+			if err != nil {
+				return err
+			}
+			return printNode(env, n, slot, simulated(sess.policy))
 		}
 	},
 }
@@ -71,7 +77,46 @@ type challengeLine struct {
 	Bond     uint64    `json:"bond_nano"`
 }
 
-func printNode(env *command.Env, n *registry.Node, simulated bool) error {
+// slotLine is the node's place on the machine of its current epoch.
+type slotLine struct {
+	Platform attestation.Address `json:"platform"` // contract
+	Until    *time.Time          `json:"until"`    // null: the node holds no slot
+	Held     int                 `json:"held"`     // by all nodes of the machine
+	Limit    int                 `json:"limit"`
+}
+
+// slotOf returns nil where there is no slot to hold: no epoch yet, or a registry
+// that counts none.
+func slotOf(ctx context.Context, r registry.Reader, n *registry.Node) (*slotLine, error) {
+	e, ok := n.Epoch(n.Current)
+	if !ok {
+		return nil, nil
+	}
+	p, err := r.Platform(ctx, n.Root, e.PlatformID)
+	if errors.Is(err, registry.ErrNoContract) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	line := &slotLine{Platform: p.Address, Held: p.Held, Limit: p.Limit}
+	if until, ok := p.Slot(n.Address); ok {
+		line.Until = &until
+	}
+	return line, nil
+}
+
+func (s *slotLine) String() string {
+	if s == nil {
+		return "none: this registry counts none, or the node has never registered"
+	}
+	own := "none"
+	if s.Until != nil {
+		own = "one until " + s.Until.Format(time.RFC3339)
+	}
+	return fmt.Sprintf("%s; nodes of its machine hold %d of %d", own, s.Held, s.Limit)
+}
+
+func printNode(env *command.Env, n *registry.Node, slot *slotLine, simulated bool) error {
 	var epochs []epochLine
 	for _, number := range slices.Sorted(maps.Keys(n.Epochs)) {
 		e := n.Epochs[number]
@@ -92,13 +137,13 @@ func printNode(env *command.Env, n *registry.Node, simulated bool) error {
 			"address": n.Address, "registry": n.Root, "operator": n.Operator, "index": n.Index, "endpoint": n.Endpoint, "status": n.Status,
 			"price_prompt_nano_per_million": n.PromptPrice, "price_completion_nano_per_million": n.CompletionPrice,
 			"stake_nano": n.Stake, "unbonding_nano": n.State.Unbonding, "epochs": epochs, "current_epoch": n.Current,
-			"anchor":     map[string]any{"size": n.Anchor.Size, "root": hexOf(n.Anchor.Root), "time": n.Anchor.Time},
-			"challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": simulated,
+			"anchor": map[string]any{"size": n.Anchor.Size, "root": hexOf(n.Anchor.Root), "time": n.Anchor.Time},
+			"slot":   slot, "challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": simulated,
 		})
 	}
 	w := env.Stdout
-	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s\n",
-		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, coinsText(n.Stake), coinsText(n.State.Unbonding),
+	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s\n",
+		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, coinsText(n.Stake), coinsText(n.State.Unbonding), slot,
 		n.Anchor.Size, n.Anchor.Time.Format(time.RFC3339), n.Anchor.Root, n.At.Seqno, n.At.Time.UTC().Format(time.RFC3339))
 	for _, e := range epochs {
 		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  receipt key %s\n", e.Number,
