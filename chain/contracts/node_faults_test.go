@@ -124,6 +124,9 @@ func TestReportHeadsRefused(t *testing.T) {
 			l.refuses(c.code, l.anybody, ValueReport, m)
 		})
 	}
+	fresh := newLone(t)
+	fresh.setProfile()
+	fresh.refuses(CodeEpoch, fresh.anybody, ValueReport, fresh.twoHeads(0, 17))
 	same := l.twoHeads(1, 17)
 	body := plain(opReportHeads, 0).MustStoreUInt(1, 32).MustStoreUInt(17, 64).MustStoreSlice(same.A.Root[:], 256).MustStoreSlice(same.A.Root[:], 256).
 		MustStoreRef(twoSignatures(same.SignA, same.SignA)).EndCell()
