@@ -217,9 +217,12 @@ func TestReportReceiptsRefused(t *testing.T) {
 	l.refuses(CodeNotAFault, l.anybody, ValueReport, raw(a, a))
 	l.refuses(CodeNotAFault, l.anybody, ValueReport, raw(a, l.receiptHead(1, 4, 2)))
 	l.refuses(CodeNotAFault, l.anybody, ValueReport, raw(a, l.receiptHead(2, 3, 2)))
-	foreign := l.receiptHead(1, 3, 2)
-	foreign.Node = l.root
-	l.refuses(CodeWrongNode, l.anybody, ValueReport, raw(a, foreign))
+	for _, node := range []attestation.Address{l.root, {Workchain: -1, Hash: l.node.Hash}} {
+		foreign := l.receiptHead(1, 3, 2)
+		foreign.Node = node
+		l.refuses(CodeWrongNode, l.anybody, ValueReport, raw(a, foreign))
+		l.refuses(CodeWrongNode, l.anybody, ValueReport, raw(foreign, a))
+	}
 	for i := range 2 {
 		body, _ := l.twoReceipts(1, 3).Body()
 		b := treeOf(body)
