@@ -10,7 +10,10 @@ import (
 )
 
 // described lists the sources whose tagged structs cocoon.tlb must have, all of them.
-var described = []string{"platform.tolk", "channel.tolk"}
+var described = []string{
+	"messages.tolk", "root.tolk", "root_actions.tolk", "node.tolk", "node_storage.tolk", "node_faults.tolk", "node_challenges.tolk",
+	"platform.tolk", "channel.tolk",
+}
 
 var (
 	tolkStruct = regexp.MustCompile(`(?ms)^struct (?:\((0x[0-9a-f]+)\) )?(\w+) \{\n?(.*?)\n?\}$`)
