@@ -4,7 +4,7 @@ import "context"
 
 // attestationArea is the verifier, in CPU time of one core.
 func attestationArea(ctx context.Context, short bool) ([]Figure, error) {
-	intel, err := goBench(ctx, "./attestation/intel", "TDX", short)
+	intel, err := cpuBench(ctx, "./attestation/intel", "TDX", short)
 	if err != nil {
 		return nil, err
 	}
@@ -15,14 +15,25 @@ func attestationArea(ctx context.Context, short bool) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	amd, err := goBench(ctx, "./attestation/amd", "Cold$|Hot|GoSEVGuest", short)
+	amd, err := cpuBench(ctx, "./attestation/amd", "Cold$|Hot|GoSEVGuest", short)
 	if err != nil {
 		return nil, err
 	}
 	more, err := picks(amd,
 		want{"snp-cold", "BenchmarkCold", "ns/op", 1e-6, "ms", "BenchmarkGoSEVGuest", "<= 1.5"},
 		want{"snp-known-chip", "BenchmarkHot", "ns/op", 1e-6, "ms", "BenchmarkGoSEVGuest", "<= 0.6"})
-	return append(out, more...), err
+	out = append(out, more...)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range []func(context.Context, bool) ([]Figure, error){gpuFigures, moduleFigures, gpuNodeFigures} {
+		f, err := part(ctx, short)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f...)
+	}
+	return out, nil
 }
 
 // transportArea is the sealed exchange, without chain and engine.
@@ -76,11 +87,16 @@ func enclaveArea(ctx context.Context, short bool) ([]Figure, error) {
 	return append(append(out, more...), engine...), err
 }
 
-// chainArea is the dev chain.
+// chainArea is the contracts and the dev chain.
 func chainArea(ctx context.Context, short bool) ([]Figure, error) {
+	out, err := costFigures(ctx)
+	if err != nil {
+		return nil, err
+	}
 	res, err := goBench(ctx, "./chain/devnet", "Transactions", short)
 	if err != nil {
 		return nil, err
 	}
-	return picks(res, want{"dev-chain", "BenchmarkTransactions", "tx/s", 1, "tx/s", "", ">= 2000"})
+	more, err := picks(res, want{"dev-chain", "BenchmarkTransactions", "tx/s", 1, "tx/s", "", ">= 2000"})
+	return append(out, more...), err
 }

@@ -112,7 +112,7 @@ func resident(dir string) (mb float64) {
 
 // quoteFigures is what the verification of one TDX quote costs.
 func quoteFigures(ctx context.Context, short bool) ([]Figure, error) {
-	res, err := goBench(ctx, "./attestation/intel", "TDX", short)
+	res, err := cpuBench(ctx, "./attestation/intel", "TDX", short)
 	if err != nil {
 		return nil, err
 	}

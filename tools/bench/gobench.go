@@ -15,16 +15,27 @@ import (
 // result is one line of go test -bench: metric by unit.
 type result map[string]float64
 
-var benchLine = regexp.MustCompile(`^(Benchmark\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
+var benchLine = regexp.MustCompile(`^(Benchmark\S+)\s+\d+\s+(.*)$`)
 
 // goBench runs the benchmarks of a package that match, on one core, and returns
-// their metrics by name. The best of count runs counts: noise only ever adds.
+// their metrics by name. The best run counts: noise only ever adds, so many
+// short runs are better than a long one.
 func goBench(ctx context.Context, pkg, match string, short bool) (map[string]result, error) {
-	count, benchtime := "5", "1s"
+	return runBench(ctx, pkg, match, append(runs(short), "-cpu", "1")...)
+}
+
+func runs(short bool) []string {
 	if short {
-		count, benchtime = "2", "200ms"
+		return []string{"-count", "3", "-benchtime", "50ms"}
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", match, "-benchmem", "-cpu", "1", "-count", count, "-benchtime", benchtime, pkg)
+	return []string{"-count", "15", "-benchtime", "300ms"}
+}
+
+// runBench runs benchmarks with flags. Names end in the number of cores unless
+// it is 1: a - and a number are a part of some names.
+func runBench(ctx context.Context, pkg, match string, flags ...string) (map[string]result, error) {
+	args := append([]string{"test", "-run", "^$", "-bench", match, "-benchmem"}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

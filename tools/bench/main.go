@@ -1,10 +1,12 @@
 // Command bench measures one area and prints a line per figure:
 //
 //	go run ./tools/bench AREA [--json] [--short]
+//	go run ./tools/bench chain --costs [--json]
 //	go run ./tools/bench readme [--short]
 //
 // Areas: demo, attestation, chain, transport, enclave. readme writes the figures
-// of all areas into README.md. Figures and their
+// of all areas into README.md. chain --costs prints what every path through the
+// contracts costs, see docs/costs.md. Figures and their
 // baselines come from one run on one machine, so their ratios mean something
 // also where the machine is noisy. --short ends within 50 s.
 package main
@@ -62,8 +64,15 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	asJSON := fs.Bool("json", false, "a JSON object a line")
 	short := fs.Bool("short", false, "end within 50 s")
+	costs := fs.Bool("costs", false, "of chain: gas, fees and storage of every path, in nano with --json")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
+	}
+	if fs.NArg() > 0 || *costs && args[0] != "chain" {
+		return fmt.Errorf("%s does not go together", strings.Join(args, " "))
+	}
+	if *costs {
+		return printCosts(ctx, w, *asJSON)
 	}
 	if args[0] == "readme" {
 		return readme(ctx, *short)
@@ -82,9 +91,9 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 			}
 			continue
 		}
-		line := fmt.Sprintf("%-34s %12.4g %-9s", f.Name, f.Value, f.Unit)
+		line := fmt.Sprintf("%-34s %12s %-9s", f.Name, number(f.Value), f.Unit)
 		if f.Baseline > 0 {
-			line += fmt.Sprintf(" baseline %10.4g  ratio %7.3g", f.Baseline, f.Ratio)
+			line += fmt.Sprintf(" baseline %10s  ratio %7.3g", number(f.Baseline), f.Ratio)
 		}
 		if f.Goal != "" {
 			line += "  goal " + f.Goal
@@ -100,6 +109,14 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 }
 
 func areaNames() []string { return slices.Sorted(maps.Keys(areas)) }
+
+// number shows four digits, or all before the point.
+func number(v float64) string {
+	if v >= 10000 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.4g", v)
+}
 
 // complete fills in what follows from the rest.
 func (f *Figure) complete() {

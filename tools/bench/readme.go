@@ -38,9 +38,9 @@ func readme(ctx context.Context, short bool) error {
 		}
 		for _, f := range figures {
 			f.complete()
-			row := fmt.Sprintf("| %s | %s | %.4g %s | ", name, f.Name, f.Value, f.Unit)
+			row := fmt.Sprintf("| %s | %s | %s %s | ", name, f.Name, number(f.Value), f.Unit)
 			if f.Baseline > 0 {
-				row += fmt.Sprintf("%.4g | %.3g | ", f.Baseline, f.Ratio)
+				row += fmt.Sprintf("%s | %.3g | ", number(f.Baseline), f.Ratio)
 			} else {
 				row += "| | "
 			}
