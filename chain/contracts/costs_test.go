@@ -76,6 +76,7 @@ func TestCosts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	got.checkSheet(t)
 	if *update {
 		if err := os.WriteFile(costsFile, b, 0o644); err != nil {
 			t.Fatal(err)
