@@ -43,5 +43,5 @@ contracts: ## recompile the contracts (needs Node.js and npm)
 contracts-check: ## recompile and compare; replay traces in the official emulator
 	$(GO) run ./tools/contracts check
 
-chain-costs: ## gas, fees and yearly storage of every path
-	$(GO) run ./tools/bench chain --costs
+chain-costs: ## gas, fees and yearly storage of every path (ARGS=--json: in nano, an object a line)
+	$(GO) run ./tools/bench chain --costs $(ARGS)
