@@ -31,7 +31,7 @@ func TestRegisterTDX(t *testing.T) {
 	if want := f.Now + f.start.Params.RegistrationValidity; s.Expires != want {
 		t.Errorf("expires at %d, want %d", s.Expires, want)
 	}
-	if got := f.rootState().Nodes; len(got) != 1 || got[f.node].Expires != f.Now+f.start.Params.RegistrationValidity {
+	if got := f.rootState().Nodes; len(got) != 1 || got[f.node].Expires != f.Now+2*f.start.Params.RegistrationValidity {
 		t.Errorf("registry lists %v", got)
 	}
 	good(t, f.SendExternal(f.node, f.anchor(5).Body()))

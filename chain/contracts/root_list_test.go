@@ -153,16 +153,23 @@ func TestRootList(t *testing.T) {
 	validity := p.start.Params.RegistrationValidity
 
 	p.answered(t, m, 0)
-	if e, ok := p.listed(); !ok || e != p.Now+validity {
+	if e, ok := p.listed(); !ok || e != p.Now+2*validity {
 		t.Errorf("listed %v until %d", ok, e)
 	}
-	p.Now += 1000
-	p.answered(t, m, 0) // the next epoch moves the time
-	if e, _ := p.listed(); e != p.Now+validity {
-		t.Errorf("listed until %d, want %d", e, p.Now+validity)
+	// The next epoch moves the time only when it has to.
+	data := p.Data(p.root)
+	p.Now += validity
+	p.answered(t, m, 0)
+	if !tvmtest.Equal(data, p.Data(p.root)) {
+		t.Error("a registration wrote what was not needed")
+	}
+	p.Now++
+	p.answered(t, m, 0)
+	if e, _ := p.listed(); e != p.Now+2*validity || len(p.rootState().Nodes) != 1 {
+		t.Errorf("listed until %d, want %d", e, p.Now+2*validity)
 	}
 	// A recheck that holds changes nothing; one that doesn't takes it off.
-	data := p.Data(p.root)
+	data = p.Data(p.root)
 	m.Purpose = PurposeRecheck
 	p.answered(t, m, 0)
 	if !tvmtest.Equal(data, p.Data(p.root)) {
