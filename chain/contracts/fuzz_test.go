@@ -36,6 +36,11 @@ func FuzzParseNode(f *testing.F) {
 	seeds(f, l.Data(l.node))
 	l.reportReceipts(l.anybody, 1)
 	seeds(f, l.Data(l.node))
+	c := newLogged(f, 40)
+	c.publish()
+	c.open()
+	c.openLog(c.challengeLog(17, c.log.root(17)))
+	seeds(f, c.Data(c.node))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := ParseNode(cellIn(data))
 		if (s == nil) == (err == nil) {
