@@ -290,7 +290,7 @@ func printRecord(ctx context.Context, env *command.Env, o *host.Operator) error 
 		})
 	}
 	fmt.Fprintf(env.Stdout, "node      %v\nstatus    %s, epoch %d\nstake     %s, on its way out %s, owed %s\nlog       %d receipts anchored\n",
-		n.Address, n.Status, n.Current, coinsText(s.Stake), coinsText(s.Unbonding), coinsText(s.Owed), n.Anchor.Size)
+		n.Address, n.Status, n.Current, command.Coins(s.Stake), command.Coins(s.Unbonding), command.Coins(s.Owed), n.Anchor.Size)
 	for id, c := range s.Book.Challenges {
 		fmt.Fprintf(env.Stdout, "challenge %x: answer before %s\n", id, time.Unix(int64(c.Deadline), 0).UTC().Format(time.RFC3339))
 	}
@@ -301,8 +301,3 @@ func printRecord(ctx context.Context, env *command.Env, o *host.Operator) error 
 type anchorMessage struct{ *contracts.AnchorInternal }
 
 func (m anchorMessage) Body() (*cell.Cell, error) { return m.AnchorInternal.Body(), nil }
-
-// coinsText writes nano as coins.
-func coinsText(nano uint64) string {
-	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%09d", nano/1e9, nano%1e9), "0"), ".")
-}

@@ -86,7 +86,7 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 	if env.JSON {
 		return env.PrintJSON(map[string]any{"challenge": hexOf(m.ID()), "node": f.Receipt.Head.Node, "bond_nano": bond, "answer_until": deadline, "simulated": simulated(sess.policy)})
 	}
-	fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), coinsText(bond))
+	fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), command.Coins(bond))
 	return nil
 }
 

@@ -143,19 +143,14 @@ func printNode(env *command.Env, n *registry.Node, slot *slotLine, simulated boo
 	}
 	w := env.Stdout
 	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s\n",
-		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, coinsText(n.Stake), coinsText(n.State.Unbonding), slot,
+		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
 		n.Anchor.Size, n.Anchor.Time.Format(time.RFC3339), n.Anchor.Root, n.At.Seqno, n.At.Time.UTC().Format(time.RFC3339))
 	for _, e := range epochs {
 		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  receipt key %s\n", e.Number,
 			e.RegisteredAt.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.ClaimsDigest, e.Measurement, e.Platform, e.ReceiptKey)
 	}
 	for _, c := range challenges {
-		fmt.Fprintf(w, "challenge %s about %s %d: answer before %s or lose %s\n", c.ID, c.About, c.Number, c.Deadline.Format(time.RFC3339), coinsText(c.Loss))
+		fmt.Fprintf(w, "challenge %s about %s %d: answer before %s or lose %s\n", c.ID, c.About, c.Number, c.Deadline.Format(time.RFC3339), command.Coins(c.Loss))
 	}
 	return nil
-}
-
-// coinsText writes nano as coins.
-func coinsText(nano uint64) string {
-	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d.%09d", nano/1e9, nano%1e9), "0"), ".")
 }
