@@ -3,6 +3,7 @@ module github.com/cocoon-go/cocoon
 go 1.26.0
 
 require (
+	github.com/NVIDIA/go-nvml v0.13.0-1
 	github.com/fxamacker/cbor/v2 v2.9.0
 	github.com/google/go-sev-guest v0.15.0
 	github.com/google/go-tdx-guest v0.3.1
