@@ -42,9 +42,9 @@ func (a *appraisal) module() {
 // policy that accepts TPMs as machines of their own may mean only those.
 func (a *appraisal) noModule() {
 	switch {
-	case len(a.p.tpm.pcrs) == 0:
+	case len(a.p.tpm.pcrs) == 0 && !a.p.log.pcrs():
 	case a.s.Claims != nil && !slices.Contains(a.p.f.Accept, KindTPM):
-		a.rule(false, "tpm.pcrs", "the machine has a TPM, whose registers the policy lists", fmt.Sprintf("%d registers", len(a.p.tpm.pcrs)), "no TPM")
+		a.rule(false, "tpm.pcrs", "the machine has a TPM, whose registers the policy lists", "a TPM", "no TPM")
 	default:
 		a.skip("registers of the TPM, which the policy lists: there is no TPM in the evidence")
 	}

@@ -42,6 +42,7 @@ type Policy struct {
 	snp          snpPolicy
 	gpu          *gpuPolicy
 	tpm          *tpmPolicy
+	log          *logPolicy
 }
 
 // Source says where a list of digests comes from: the policy itself, or a
@@ -101,6 +102,8 @@ type policyFile struct {
 	SNP snpSection `toml:"snp"`
 	GPU gpuSection `toml:"gpu"`
 	TPM tpmSection `toml:"tpm"`
+
+	EventLog logSection `toml:"event_log"`
 }
 
 // ParsePolicy reads a policy in TOML (docs/spec/policy.md). It is strict:
@@ -161,6 +164,7 @@ func (p *Policy) build() error {
 	add(p.buildSNP())
 	add(p.buildGPU())
 	add(p.buildTPM())
+	add(p.buildLog())
 	p.mrenclave, err = digests("sgx.mrenclave", f.SGX.MRENCLAVE, 32)
 	add(err)
 	p.mrsigner, err = digests("sgx.mrsigner", f.SGX.MRSIGNER, 32)

@@ -34,6 +34,7 @@ func (p *Policy) Explain() []Rule {
 	}
 	x.gpu()
 	x.tpm()
+	x.log()
 	x.code()
 	return x.rules
 }

@@ -75,6 +75,7 @@ func (x *explainer) tpm() {
 	}
 	x.choose(t.host, "tpm.confidential", "UNSAFE: TPM: the host may own the TPM.",
 		"TPM: the hardware of a confidential VM must vouch for the TPM: the host has genuine ones too.")
+	x.add("tpm.event_log", "TPM: an event log, when there is one, must replay to the registers.")
 	x.when(len(t.keys) > 0, "tpm.development", "UNSAFE: TPM: %d keys that nobody has certified are accepted.", len(t.keys))
 }
 

@@ -280,12 +280,12 @@ func TestRefused(t *testing.T) {
 			l, r := ccel()
 			w.booted(l, r)
 			l.Add(2, eventlog.EFIBootServicesApp, []byte("one more"), nil)
-		}, fault.FamilyFalse, "tdx.event_log", "RTMR1"},
+		}, fault.FamilyFalse, "tdx.event_log", "expected RTMR 1 "},
 		{"event log that reaches RTMR3", func(w *world) {
 			l, r := ccel()
 			w.booted(l, r)
 			l.AddData(4, eventlog.EventTag, []byte("foreign"))
-		}, fault.FamilyFalse, "tdx.event_log", "RTMR3"},
+		}, fault.FamilyFalse, "tdx.event_log", "expected RTMR 3 "},
 		{"event log whose text was changed", func(w *world) {
 			l, r := ccel()
 			w.booted(l, r)

@@ -74,7 +74,10 @@ type VerdictFacts struct {
 // ComponentVerdict is one measured component. Digest and order are authentic;
 // role and type are what the log says.
 type ComponentVerdict struct {
-	Register int    `json:"register"` // RTMR
+	Kind     string `json:"kind"`           // of the register: "rtmr" or "pcr"
+	Register int    `json:"register"`       // its number
+	Event    int    `json:"event"`          // position in the log
+	Name     string `json:"name,omitempty"` // that the policy has for the digest
 	Role     string `json:"role"`
 	Type     string `json:"type"`
 	Digest   string `json:"digest"`

@@ -80,7 +80,7 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 	if err != nil {
 		return nil, &VerdictError{FailedVerdict(item.Kind, in.At, err), err}
 	}
-	s.log = judgeLog(facts, in.Bundle.EventLog)
+	s.log = judgeLog(facts, facts.module(&s), in.Bundle.EventLog)
 	if in.Nonce != nil {
 		nonce := *in.Nonce
 		s.Nonce = &nonce

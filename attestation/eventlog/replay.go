@@ -110,13 +110,28 @@ func (l *Log) replay(a Alg, reg func(*Event) ([]byte, error)) error {
 // write this log. Operating systems extend the others too, and keep other logs.
 const numFirmware = 8
 
+// MismatchError says which register the log does not replay to. It is false
+// evidence: the log is not the one of this boot, or not all of it.
+type MismatchError struct {
+	Register string // "PCR 4", "RTMR 1"
+	Bank     Alg
+	Replayed []byte // what the log replays to; nil when it has no event of the register
+	Quoted   []byte
+}
+
+func (e *MismatchError) Error() string {
+	if e.Replayed == nil {
+		return fmt.Sprintf("event log: it has no event of %s, which the quote says was extended (%v)", e.Register, e.Bank)
+	}
+	return fmt.Sprintf("event log: %s replays to %x, the quote has %x (%v)", e.Register, e.Replayed, e.Quoted, e.Bank)
+}
+
 // CheckPCRs compares the replayed PCRs with the ones of a verified quote. Every
 // PCR that the log extends and that was quoted must be equal; at least one must
 // have been. A quoted PCR from 0 to 7 that the log does not extend must have its
 // start value, lest the log keeps a measurement back; of the others, those that
 // the log does not extend are not compared: [Log.Unexplained] lists them. A
-// difference is false evidence: the log is not the one of this boot, or not all
-// of it.
+// difference is a [*MismatchError].
 func (l *Log) CheckPCRs(a Alg, quoted map[int][]byte) error {
 	got, err := l.PCRs(a)
 	if err != nil {
@@ -130,13 +145,13 @@ func (l *Log) CheckPCRs(a Alg, quoted map[int][]byte) error {
 		}
 		if got[i] == nil {
 			if i < numFirmware && !bytes.Equal(want, l.startValue(i, a)) {
-				return fault.False("event log: it has no event of PCR %d, which the quote says was extended (%v)", i, a)
+				return fault.False("%w", &MismatchError{fmt.Sprintf("PCR %d", i), a, nil, want})
 			}
 			continue
 		}
 		n++
 		if !bytes.Equal(got[i], want) {
-			return fault.False("event log: PCR %d replays to %x, the quote has %x (%v)", i, got[i], want, a)
+			return fault.False("%w", &MismatchError{fmt.Sprintf("PCR %d", i), a, got[i], want})
 		}
 	}
 	if n == 0 {
@@ -165,7 +180,7 @@ func (l *Log) Unexplained(a Alg, quoted map[int][]byte) ([]int, error) {
 }
 
 // CheckRTMRs compares the replayed RTMRs with the ones of a verified quote, all
-// four. A difference is false evidence.
+// four. A difference is a [*MismatchError].
 func (l *Log) CheckRTMRs(quoted [NumRTMRs][48]byte) error {
 	got, err := l.RTMRs()
 	if err != nil {
@@ -173,7 +188,7 @@ func (l *Log) CheckRTMRs(quoted [NumRTMRs][48]byte) error {
 	}
 	for i := range got {
 		if got[i] != quoted[i] {
-			return fault.False("event log: RTMR %d replays to %x, the quote has %x", i, got[i], quoted[i])
+			return fault.False("%w", &MismatchError{fmt.Sprintf("RTMR %d", i), SHA384, bytes.Clone(got[i][:]), bytes.Clone(quoted[i][:])})
 		}
 	}
 	return nil

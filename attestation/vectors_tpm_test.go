@@ -1,0 +1,91 @@
+package attestation_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/eventlog"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
+)
+
+// realBoot is a measured boot under QEMU with a TPM that software emulates.
+func realBoot(t testing.TB, name string) (evidence, log []byte, public [32]byte) {
+	t.Helper()
+	bytesOf := func(s string) []byte {
+		b, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	var v struct {
+		AK       string `json:"ak_pub"`
+		EventLog string `json:"event_log"`
+		Quotes   []struct {
+			Alg, Quote, Sig string
+			PCRs            map[int]string
+		}
+	}
+	if err := json.Unmarshal(vector(t, "cvm/vtpm/"+name+".attest.json"), &v); err != nil {
+		t.Fatal(err)
+	}
+	e := &tpm.Evidence{Public: bytesOf(v.AK)[2:]}
+	for _, q := range v.Quotes {
+		bank := map[string]eventlog.Alg{"sha256": eventlog.SHA256, "sha384": eventlog.SHA384}[q.Alg]
+		out := tpm.Quote{Attest: bytesOf(q.Quote), Signature: bytesOf(q.Sig), PCRs: tpm.PCRs{bank: {}}}
+		for i, s := range q.PCRs {
+			out.PCRs[bank][i] = bytesOf(s)
+		}
+		e.Quotes = append(e.Quotes, out)
+	}
+	evidence, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return evidence, bytesOf(v.EventLog), sha256.Sum256(e.Public)
+}
+
+// TestVectorsBoot judges real boots by what was measured into the registers of
+// code: firmware started the kernel, which measured initrd and command line.
+func TestVectorsBoot(t *testing.T) {
+	for _, name := range []string{"mmio64", "p13", "p13m3", "pbp", "tpm-12"} {
+		t.Run(name, func(t *testing.T) {
+			evidence, log, key := realBoot(t, name)
+			l, err := eventlog.Parse(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			digests := map[eventlog.Role]string{}
+			for _, c := range l.Components(eventlog.SHA256) {
+				digests[c.Role] = hex.EncodeToString(c.Digest)
+			}
+			section := fmt.Sprintf("required = true\n[event_log.registers.pcr4]\nkernel = [%q]\n[event_log.registers.pcr9]\ninitrd = [%q]\n\"command line\" = [%q]",
+				digests[eventlog.RoleKernel], digests[eventlog.RoleInitrd], digests[eventlog.RoleCommandLine])
+			w := &world{t: t, at: now, policy: attestation.DefaultPolicyTOML()}
+			w.set("[tpm]", fmt.Sprintf("[tpm]\nunsafe_host_tpm = true\nunsafe_development_keys = [\"%x\"]\npcrs = {\"7\" = [%q]}", key, strings.Repeat("00", 32)))
+			w.eventLog(section)
+			f, err := w.verifier().VerifyEvidence("", evidence, nil, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := w.verifier().Policy().Appraise(f, attestation.Subject{At: now, EventLog: log})
+			outcome := map[string]attestation.Outcome{}
+			for _, c := range v.Checks {
+				outcome[c.Rule] = c.Outcome
+			}
+			for _, rule := range []string{"tpm.event_log", "event_log.pcr4", "event_log.pcr9"} {
+				if outcome[rule] != attestation.Pass {
+					t.Errorf("%s: %q", rule, outcome[rule])
+				}
+			}
+			w.set(digests[eventlog.RoleInitrd], strings.Repeat("22", 32))
+			v = w.verifier().Policy().Appraise(f, attestation.Subject{At: now, EventLog: log})
+			checkRule(t, v, "event_log.pcr9", "initrd "+digests[eventlog.RoleInitrd]+", is none of them")
+		})
+	}
+}
