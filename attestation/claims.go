@@ -3,7 +3,6 @@ package attestation
 import (
 	"crypto/sha256"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -257,19 +256,4 @@ func (c *Claims) GPUNonce() ([32]byte, error) {
 	}
 	d := bare.Digest()
 	return sha256.Sum256(append([]byte(gpuNonceDomain), d[:]...)), nil
-}
-
-// clone returns a deep copy.
-func (c *Claims) clone() *Claims {
-	out := *c
-	out.Body.KeyConfigs = slices.Clone(c.Body.KeyConfigs)
-	for i := range out.Body.KeyConfigs {
-		out.Body.KeyConfigs[i].Config = slices.Clone(out.Body.KeyConfigs[i].Config)
-	}
-	out.Body.Models = slices.Clone(c.Body.Models)
-	for i := range out.Body.Models {
-		out.Body.Models[i].Name = strings.Clone(out.Body.Models[i].Name)
-	}
-	out.Body.GPUEvidence = slices.Clone(c.Body.GPUEvidence)
-	return &out
 }

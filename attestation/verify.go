@@ -93,9 +93,15 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 	if err := v.policy.Appraise(facts, s).Err(); err != nil {
 		return nil, err
 	}
+	end := v.policy.notAfter(facts, s)
+	kept, until := keepKeys(claims, in.At)
+	if until.Before(end) {
+		end = until
+	}
+	s.Claims = kept
 	return &Verified{
-		policy: v.policy, facts: facts, subject: s, claims: claims, digest: claims.Digest(),
-		notAfter: v.policy.notAfter(facts, s), models: v.policy.acceptedModels(claims, s.Registered),
+		policy: v.policy, facts: facts, subject: s, claims: kept, digest: claims.Digest(),
+		notAfter: end, models: v.policy.acceptedModels(kept, s.Registered),
 	}, nil
 }
 
@@ -128,7 +134,7 @@ func (p *Policy) notAfter(f *Facts, s Subject) time.Time {
 		since = r.BlockTime
 	}
 	_, end := f.window(&s)
-	limits := []time.Time{since.Add(p.maxAge), lastKey(c)}
+	limits := []time.Time{since.Add(p.maxAge)}
 	if !f.Issued.IsZero() {
 		limits = append(limits, f.Issued.Add(p.endorseAge))
 	}
@@ -138,17 +144,6 @@ func (p *Policy) notAfter(f *Facts, s Subject) time.Time {
 		}
 	}
 	return end
-}
-
-// lastKey returns when the last key configuration ends.
-func lastKey(c *Claims) time.Time {
-	var last time.Time
-	for _, k := range c.Body.KeyConfigs {
-		if k.NotAfter.After(last) {
-			last = k.NotAfter
-		}
-	}
-	return last
 }
 
 func (p *Policy) acceptedModels(c *Claims, r *Registered) []Model {
@@ -168,8 +163,9 @@ func (p *Policy) acceptedModels(c *Claims, r *Registered) []Model {
 // Verified is proof that a bundle passed [Verifier.Verify]. Its methods return
 // copies. The zero value proves nothing, and every method of it panics.
 //
-// One takes about 4 KiB beside the claims, whose key configurations have
-// 1.3 KiB each: the verdict is made when somebody asks for it.
+// One takes some 6 KiB, see [Verified.Size]: the verdict is made when somebody
+// asks for it, and of the key configurations in the claims only those of now are
+// kept, the current one and the next.
 type Verified struct {
 	policy   *Policy
 	facts    *Facts
@@ -180,7 +176,9 @@ type Verified struct {
 	models   []Model
 }
 
-// Claims returns the verified claims.
+// Claims returns the verified claims. Of their key configurations only those are
+// there that may be used until NotAfter, so the body is not the one that the
+// heads name by its digest.
 func (v *Verified) Claims() *Claims { return v.claims.clone() }
 
 // Digest returns the claims digest, the id of the bundle.
@@ -196,7 +194,9 @@ func (v *Verified) Simulated() bool {
 	return len(simulatedRoots(v.facts, &v.subject)) > 0
 }
 
-// NotAfter returns the time from which the bundle must be verified again.
+// NotAfter returns the time from which the bundle must be verified again: where
+// the age that the policy allows ends, what the vendor has signed, or the key
+// configurations that were kept.
 func (v *Verified) NotAfter() time.Time { v.must(); return v.notAfter }
 
 // PlatformID returns the id of the machine.
@@ -220,7 +220,7 @@ func (v *Verified) Registered() *Registered {
 // verification is too old at that time or no configuration is valid.
 func (v *Verified) KeyConfig(at time.Time) ([]byte, error) {
 	v.must()
-	if at.After(v.notAfter) {
+	if !at.Before(v.notAfter) {
 		return nil, fault.Unknown("the verification of this node ended at %s; verify it again", stamp(v.notAfter))
 	}
 	var best *KeyConfig
