@@ -130,18 +130,3 @@ func TestSize(t *testing.T) {
 		runtime.KeepAlive(kept)
 	}
 }
-
-// BenchmarkMemory10000Nodes reports the heap of 10,000 verified nodes with the
-// key configurations of a month each, in mebibytes.
-func BenchmarkMemory10000Nodes(b *testing.B) {
-	for b.Loop() {
-		w := newWorld(b)
-		w.month()
-		v := w.verifier()
-		before := heap()
-		kept := verifyNodes(b, w, v, 10000)
-		b.ReportMetric(float64(heap()-before)/(1<<20), "MiB")
-		runtime.KeepAlive(kept)
-		runtime.KeepAlive(v)
-	}
-}

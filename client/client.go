@@ -2,12 +2,12 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -67,21 +67,22 @@ type Client struct {
 
 	root proved[registry.Root]
 
-	mu     sync.Mutex
-	nodes  map[attestation.Address]*proved[Node]
-	failed map[attestation.Address]time.Time // until when a node is asked last
-	blocks map[uint32]time.Time
+	papers drawer
+
+	mu       sync.Mutex // guards what follows
+	nodes    lru[attestation.Address, *proved[Node]]
+	failed   lru[attestation.Address, time.Time] // until when a node is asked last
+	blocks   lru[uint32, time.Time]
+	prepared lru[[32]byte, *exchange] // made ahead, by claims digest
 }
 
 // Node is a node that was verified. Its methods return copies.
 type Node struct {
+	client   *Client
 	verified *attestation.Verified
 	record   *registry.Node
-	root     *registry.Root // whose lists it was judged by
+	lists    [32]byte // digest of the registry's lists that it was judged by
 	endpoint string
-	bundle   []byte
-	files    []EndorsementFile // that served to verify
-	prepared chan *exchange    // made ahead, at most one
 }
 
 // Verified returns the proof that the node passed.
@@ -92,12 +93,6 @@ func (n *Node) Record() *registry.Node { return n.record }
 
 // Endpoint returns the URL of the node's relay.
 func (n *Node) Endpoint() string { return n.endpoint }
-
-// Bundle returns the bundle as it was fetched.
-func (n *Node) Bundle() []byte { return append([]byte(nil), n.bundle...) }
-
-// Endorsements returns the documents that served to verify it.
-func (n *Node) Endorsements() []EndorsementFile { return append([]EndorsementFile(nil), n.files...) }
 
 // New returns a Client. It opens no connection.
 func New(cfg Config) (*Client, error) {
@@ -135,10 +130,8 @@ func New(cfg Config) (*Client, error) {
 		http: &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("relays do not redirect")
 		}},
-		nodes:  map[attestation.Address]*proved[Node]{},
-		failed: map[attestation.Address]time.Time{},
-		blocks: map[uint32]time.Time{},
 	}
+	c.forgetAll()
 	c.root = proved[registry.Root]{
 		now: cfg.Now, valid: func(*registry.Root, time.Time) bool { return true },
 		load: func(ctx context.Context, _ *registry.Root) (*registry.Root, error) {
@@ -152,33 +145,68 @@ func New(cfg Config) (*Client, error) {
 // and the registry's lists are fresh, else after looking anew. Calls for one
 // node at the same time share the work.
 func (c *Client) Node(ctx context.Context, addr attestation.Address) (*Node, error) {
-	c.mu.Lock()
-	p := c.nodes[addr]
-	if p == nil {
-		p = &proved[Node]{
-			now:   c.cfg.Now,
-			valid: func(n *Node, now time.Time) bool { return now.Before(n.verified.NotAfter()) },
-			load:  func(ctx context.Context, old *Node) (*Node, error) { return c.renew(ctx, addr, old) },
-		}
-		makeRoom(c.nodes)
-		c.nodes[addr] = p
-	}
-	c.mu.Unlock()
-	return p.get(ctx)
+	return c.entry(addr).get(ctx)
 }
 
-// maxNodes bounds the memory of nodes: one takes up to 20 MiB, with its bundle and
-// documents, when its operator means ill.
-const maxNodes = 256
-
-// makeRoom drops something, whatever it is, from a map that is full.
-func makeRoom[V any](m map[attestation.Address]V) {
-	for k := range m {
-		if len(m) < maxNodes {
-			return
-		}
-		delete(m, k)
+// entry returns what is known of a node, or a place for it.
+func (c *Client) entry(addr attestation.Address) *proved[Node] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, ok := c.nodes.get(addr); ok {
+		return p
 	}
+	p := &proved[Node]{
+		now:   c.cfg.Now,
+		valid: func(n *Node, now time.Time) bool { return now.Before(n.verified.NotAfter()) },
+	}
+	p.load = func(ctx context.Context, old *Node) (*Node, error) {
+		n, err := c.renew(ctx, addr, old)
+		if err == nil {
+			c.weigh(addr, p, n)
+		}
+		return n, err
+	}
+	c.nodes.put(addr, p, entrySize)
+	return p
+}
+
+// weigh counts the memory of a node that was loaded, unless it was dropped
+// meanwhile.
+func (c *Client) weigh(addr attestation.Address, p *proved[Node], n *Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kept, ok := c.nodes.get(addr); ok && kept == p {
+		c.nodes.put(addr, p, n.size())
+	}
+}
+
+// Limits of memory. Ten thousand nodes as they are take some 90 MB, of nodes that
+// claim as much as they may fewer are remembered.
+const (
+	maxNodes     = 10_000
+	maxNodeBytes = 100 << 20
+	entrySize    = 1 << 10 // of a node of which nothing is known yet
+	maxPrepared  = 256     // some 5 KB each
+	maxBlocks    = 64
+)
+
+// forgetAll empties what is remembered.
+func (c *Client) forgetAll() {
+	c.papers = newDrawer()
+	c.nodes = newLRU[attestation.Address, *proved[Node]](maxNodes, maxNodeBytes)
+	c.failed = newLRU[attestation.Address, time.Time](maxNodes, maxNodes)
+	c.blocks = newLRU[uint32, time.Time](maxBlocks, maxBlocks)
+	c.prepared = newLRU[[32]byte, *exchange](maxPrepared, maxPrepared)
+}
+
+// size returns about how much memory a node takes.
+func (n *Node) size() int {
+	const epoch, entry = 400, 128
+	size := entrySize + n.verified.Size() + len(n.endpoint) + len(n.record.Endpoint)
+	if s := n.record.State; s != nil {
+		size += 2*epoch*(len(s.Past)+1) + entry*(len(s.Book.Credits)+len(s.Book.Settled)) + 2*entry*len(s.Book.Challenges)
+	}
+	return size
 }
 
 // renew reads the record, and verifies again only when the registration or the
@@ -192,9 +220,9 @@ func (c *Client) renew(ctx context.Context, addr attestation.Address, old *Node)
 	if err != nil {
 		return nil, err
 	}
-	if old != nil && c.cfg.Now().Before(old.verified.NotAfter()) && sameLists(root, old.root) {
+	if old != nil && c.cfg.Now().Before(old.verified.NotAfter()) && listsOf(root) == old.lists {
 		if e, err := c.current(rec); err == nil && e.ClaimsDigest == old.verified.Digest() {
-			return c.renewed(old, rec, root), nil
+			return c.renewed(old, rec), nil
 		}
 	}
 	return c.verify(ctx, rec, root, c.endpoint(rec))
@@ -202,15 +230,22 @@ func (c *Client) renew(ctx context.Context, addr attestation.Address, old *Node)
 
 // renewed is a node whose verdict stands, with what the chain says of it now. An
 // operator may have moved.
-func (c *Client) renewed(old *Node, rec *registry.Node, root *registry.Root) *Node {
+func (c *Client) renewed(old *Node, rec *registry.Node) *Node {
 	fresh := *old
-	fresh.record, fresh.root, fresh.endpoint = rec, root, c.endpoint(rec)
+	fresh.record, fresh.endpoint = rec, c.endpoint(rec)
 	return &fresh
 }
 
-// sameLists says whether two records of a registry judge a node the same.
-func sameLists(a, b *registry.Root) bool {
-	return slices.Equal(a.Measurements, b.Measurements) && slices.Equal(a.Models, b.Models)
+// listsOf returns the digest of the lists of a registry that nodes are judged by.
+func listsOf(r *registry.Root) [32]byte {
+	h := sha256.New()
+	for _, list := range [][][32]byte{r.Measurements, r.Models} {
+		fmt.Fprintf(h, "%d\n", len(list))
+		for i := range list {
+			h.Write(list[i][:])
+		}
+	}
+	return [32]byte(h.Sum(nil))
 }
 
 func (c *Client) endpoint(rec *registry.Node) string {
@@ -224,10 +259,15 @@ func (c *Client) endpoint(rec *registry.Node) string {
 // anew.
 func (c *Client) Forget(addr attestation.Address) {
 	c.mu.Lock()
-	p := c.nodes[addr]
+	p, ok := c.nodes.get(addr)
 	c.mu.Unlock()
-	if p != nil {
-		p.forget()
+	if !ok {
+		return
+	}
+	if n := p.forget(); n != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.prepared.remove(n.verified.Digest())
 	}
 }
 

@@ -21,7 +21,9 @@
 // What the chain proved about a node is used for 30 seconds, with lists of the
 // registry that are up to 30 seconds older, from blocks of at most two minutes
 // before: so long may a revocation not be seen. Verdicts are kept until they
-// end, those of a few hundred nodes.
+// end, those of ten thousand nodes in at most 100 MB. What a node served to be
+// verified by is kept for a few hundred, and fetched again for the others when a
+// proof needs it: see [Node.Source].
 //
 // A Client is safe for concurrent use.
 package client

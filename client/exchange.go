@@ -16,31 +16,38 @@ type exchange struct {
 // enclave overlap by much more.
 const preparedFor = 5 * time.Minute
 
-// exchange returns an exchange with this node: the one that was prepared after
-// the last request, so that no request waits for the key exchange, or a new one.
-func (n *Node) exchange(now func() time.Time) (*sealed.Exchange, error) {
-	select {
-	case x := <-n.prepared:
-		if age := now().Sub(x.at); age >= 0 && age < preparedFor {
+// exchange returns an exchange with a node: the one that was prepared after the
+// last request, so that no request waits for the key exchange, or a new one.
+func (c *Client) exchange(n *Node) (*sealed.Exchange, error) {
+	digest := n.verified.Digest()
+	c.mu.Lock()
+	x, ok := c.prepared.get(digest)
+	c.prepared.remove(digest)
+	c.mu.Unlock()
+	now := c.cfg.Now()
+	if ok {
+		if age := now.Sub(x.at); age >= 0 && age < preparedFor {
 			return x.Exchange, nil
 		}
-	default:
 	}
-	return sealed.NewExchange(n.verified, now())
+	return sealed.NewExchange(n.verified, now)
 }
 
 // prepare makes the exchange of the next request.
-func (n *Node) prepare(now func() time.Time) {
-	if len(n.prepared) > 0 {
+func (c *Client) prepare(n *Node) {
+	digest := n.verified.Digest()
+	c.mu.Lock()
+	_, ok := c.prepared.get(digest)
+	c.mu.Unlock()
+	if ok {
 		return
 	}
-	at := now()
+	at := c.cfg.Now()
 	x, err := sealed.NewExchange(n.verified, at)
 	if err != nil {
 		return // the next request meets the same error, and reports it
 	}
-	select {
-	case n.prepared <- &exchange{x, at}:
-	default:
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.prepared.put(digest, &exchange{x, at}, 1)
 }

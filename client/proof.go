@@ -20,17 +20,6 @@ import (
 // fault that the contract punishes.
 var ErrNotAnchored = errors.New("no anchor on the chain covers this receipt yet")
 
-// Source is what a proof needs beside the chain: keep it with the receipt, since
-// a node serves the bundle of its current epoch only.
-type Source struct {
-	Endpoint     string // URL of the node's relay, for the log's tiles
-	Bundle       []byte
-	Endorsements []EndorsementFile
-}
-
-// Source returns what to keep of a node for proofs.
-func (n *Node) Source() Source { return Source{n.endpoint, n.Bundle(), n.Endorsements()} }
-
 // Prove collects everything that shows a stranger, offline and in years, that
 // a receipt is genuine, logged and anchored. Nothing of it is verified but the
 // inclusion: that is VerifyProof's work, for whoever receives it.

@@ -79,9 +79,11 @@ func (p *proved[T]) renew(ctx context.Context, r *renewal[T], old *T) {
 }
 
 // forget makes the next caller wait for a renewal that uses nothing of what was
-// kept.
-func (p *proved[T]) forget() {
+// kept, and returns that.
+func (p *proved[T]) forget() *T {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	old := p.value
 	p.value, p.renewal = nil, nil
+	return old
 }

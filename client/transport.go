@@ -96,7 +96,7 @@ func (c *Client) candidates(ctx context.Context) ([]attestation.Address, error) 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	late := func(a attestation.Address) int {
-		if now.Before(c.failed[a]) {
+		if until, ok := c.failed.get(a); ok && now.Before(until) {
 			return 1
 		}
 		return 0
@@ -109,16 +109,13 @@ func (c *Client) candidates(ctx context.Context) ([]attestation.Address, error) 
 func (c *Client) fail(addr attestation.Address) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.failed[addr]; !ok {
-		makeRoom(c.failed)
-	}
-	c.failed[addr] = c.cfg.Now().Add(penalty)
+	c.failed.put(addr, c.cfg.Now().Add(penalty), 1)
 }
 
 // ask sends one request to one node. again says that another node may be
 // asked: nothing of the request left, or the enclave did not start on it.
 func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content []byte) (resp *http.Response, again bool, err error) {
-	x, err := node.exchange(c.cfg.Now)
+	x, err := c.exchange(node)
 	if err != nil {
 		return nil, true, err
 	}
@@ -286,7 +283,7 @@ func (a *answer) finish() error {
 		}
 	}
 	a.file.Store(f)
-	go a.node.prepare(a.c.cfg.Now)
+	go a.c.prepare(a.node)
 	return io.EOF
 }
 
@@ -326,14 +323,11 @@ func (a *answer) check(r *receipt.Receipt) error {
 	return nil
 }
 
-// maxBlocks bounds the memory of block times.
-const maxBlocks = 64
-
 // blockTime returns the proved time of a masterchain block, remembered for the
 // answers of the same moment.
 func (c *Client) blockTime(ctx context.Context, seqno uint32) (time.Time, error) {
 	c.mu.Lock()
-	t, ok := c.blocks[seqno]
+	t, ok := c.blocks.get(seqno)
 	c.mu.Unlock()
 	if ok {
 		return t, nil
@@ -346,10 +340,7 @@ func (c *Client) blockTime(ctx context.Context, seqno uint32) (time.Time, error)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.blocks) >= maxBlocks {
-		clear(c.blocks)
-	}
-	c.blocks[seqno] = b.Time
+	c.blocks.put(seqno, b.Time, 1)
 	return b.Time, nil
 }
 

@@ -73,25 +73,24 @@ func TestLocalHost(t *testing.T) {
 // A node whose operator moves is asked where it is now, without a new verdict.
 func TestMoved(t *testing.T) {
 	c := &Client{}
-	old := &Node{endpoint: "http://old.test", prepared: make(chan *exchange, 1)}
-	root := &registry.Root{}
-	n := c.renewed(old, &registry.Node{Endpoint: "http://new.test"}, root)
-	if n.endpoint != "http://new.test" || n.root != root || n.prepared != old.prepared || old.endpoint != "http://old.test" {
+	old := &Node{endpoint: "http://old.test", lists: [32]byte{1}}
+	n := c.renewed(old, &registry.Node{Endpoint: "http://new.test"})
+	if n.endpoint != "http://new.test" || n.lists != old.lists || old.endpoint != "http://old.test" {
 		t.Errorf("%+v", n)
 	}
 }
 
 // A registry may list many nodes, and a caller ask for any: memory stays bounded.
 func TestBoundedNodes(t *testing.T) {
-	c := &Client{nodes: map[attestation.Address]*proved[Node]{}, failed: map[attestation.Address]time.Time{}, cfg: Config{Now: time.Now}}
-	for i := range 3 * maxNodes {
+	c := &Client{cfg: Config{Now: time.Now}}
+	c.forgetAll()
+	for i := range maxNodes + 100 {
 		a := attestation.Address{Hash: [32]byte{byte(i), byte(i >> 8)}}
-		makeRoom(c.nodes)
-		c.nodes[a] = &proved[Node]{}
+		c.entry(a)
 		c.fail(a)
 	}
-	if len(c.nodes) != maxNodes || len(c.failed) != maxNodes {
-		t.Errorf("%d nodes, %d failed", len(c.nodes), len(c.failed))
+	if c.nodes.len() != maxNodes || c.failed.len() != maxNodes {
+		t.Errorf("%d nodes, %d failed", c.nodes.len(), c.failed.len())
 	}
 }
 

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -10,21 +9,16 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/registry"
-	"github.com/cocoon-go/cocoon/internal/endorse"
 )
 
 // VerifyURL verifies the node behind a relay. Which node that is, the relay's
 // bundle says; everything else comes from the chain and the policy.
 func (c *Client) VerifyURL(ctx context.Context, relay string) (*Node, error) {
-	data, err := c.fetch(ctx, relay, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	p, err := c.fetchPapers(ctx, relay)
 	if err != nil {
 		return nil, err
 	}
-	b, err := attestation.ParseBundle(data)
-	if err != nil {
-		return nil, err
-	}
-	claims, err := b.Claims()
+	claims, err := p.parsed.Claims()
 	if err != nil {
 		return nil, err
 	}
@@ -36,27 +30,45 @@ func (c *Client) VerifyURL(ctx context.Context, relay string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.verify(ctx, rec, root, relay)
+	return c.verifyPapers(ctx, rec, root, relay, p)
 }
 
 // verify fetches and verifies the bundle of a node whose record is proved.
 func (c *Client) verify(ctx context.Context, rec *registry.Node, root *registry.Root, endpoint string) (*Node, error) {
+	if _, err := c.current(rec); err != nil {
+		return nil, err // before anything is fetched
+	}
+	p, err := c.fetchPapers(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return c.verifyPapers(ctx, rec, root, endpoint, p)
+}
+
+func (c *Client) verifyPapers(ctx context.Context, rec *registry.Node, root *registry.Root, endpoint string, p *papers) (*Node, error) {
 	epoch, err := c.current(rec)
 	if err != nil {
 		return nil, err
 	}
-	data, err := c.fetch(ctx, endpoint, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	claims, err := p.parsed.Claims()
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := attestation.ParseBundle(data)
+	reg, err := c.registered(ctx, rec, epoch, root, claims)
 	if err != nil {
 		return nil, err
 	}
-	claims, err := bundle.Claims()
+	v, err := c.judge(p, reg)
 	if err != nil {
 		return nil, err
 	}
+	c.papers.put(p)
+	return &Node{client: c, verified: v, record: rec, lists: listsOf(root), endpoint: endpoint}, nil
+}
+
+// registered is what the chain proves about the registration of claims: also that
+// the block which they name is there.
+func (c *Client) registered(ctx context.Context, rec *registry.Node, epoch registry.Epoch, root *registry.Root, claims *attestation.Claims) (*attestation.Registered, error) {
 	if claims.BlockSeqno != epoch.StartBlock {
 		return nil, attestation.ChainDisagrees("the bundle names block %d, the registration of epoch %d block %d", claims.BlockSeqno, epoch.Number, epoch.StartBlock)
 	}
@@ -71,36 +83,10 @@ func (c *Client) verify(ctx context.Context, rec *registry.Node, root *registry.
 	if err != nil {
 		return nil, err
 	}
-	files := append([]EndorsementFile(nil), c.cfg.Endorsements...)
-	// Endorsements are the relay's to serve, and optional: without them the
-	// verifier says exactly which one is missing.
-	if enc, err := c.fetch(ctx, endpoint, endorse.Path, endorse.MaxSize); err != nil {
-		c.cfg.Log.Info("relay serves no endorsements", "err", err)
-	} else if served, err := endorse.Parse(enc); err != nil {
-		return nil, fmt.Errorf("endorsements of the relay: %w", err)
-	} else {
-		for _, f := range served {
-			files = append(files, EndorsementFile(f))
-		}
-	}
-	set, err := Endorsements(files)
-	if err != nil {
-		return nil, err
-	}
-	v, err := c.verifier.Verify(attestation.Input{
-		Bundle: bundle, Endorsements: set, At: c.cfg.Now(),
-		Registered: &attestation.Registered{
-			Registry: c.cfg.Registry, ChainID: chainID, Node: rec.Address, Epoch: epoch.Number,
-			ClaimsDigest: epoch.ClaimsDigest, BlockTime: block.Time, RegisteredAt: epoch.RegisteredAt,
-			Measurements: root.Measurements, Models: root.Models,
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Node{
-		verified: v, record: rec, root: root, endpoint: endpoint, bundle: data, files: files,
-		prepared: make(chan *exchange, 1),
+	return &attestation.Registered{
+		Registry: c.cfg.Registry, ChainID: chainID, Node: rec.Address, Epoch: epoch.Number,
+		ClaimsDigest: epoch.ClaimsDigest, BlockTime: block.Time, RegisteredAt: epoch.RegisteredAt,
+		Measurements: root.Measurements, Models: root.Models,
 	}, nil
 }
 

@@ -129,13 +129,13 @@ func chat(ctx context.Context, env *command.Env, s *settings, o chatOptions) err
 		}
 		return fmt.Errorf("the answer is not to be relied on: %w", err)
 	}
-	return keepAnswer(env, keep, resp, text.String())
+	return keepAnswer(ctx, env, keep, resp, text.String())
 }
 
 // keepAnswer stores the receipt of an answer that is complete, and says where.
-func keepAnswer(env *command.Env, keep *keeper, resp *http.Response, text string) error {
+func keepAnswer(ctx context.Context, env *command.Env, keep *keeper, resp *http.Response, text string) error {
 	f, node := client.ReceiptOf(resp), client.NodeOf(resp)
-	path, err := keep.keep("", f, node)
+	path, err := keep.keep(ctx, "", f, node)
 	if err != nil {
 		return fmt.Errorf("keeping the receipt: %w", err)
 	}

@@ -173,5 +173,9 @@ func (d *demoRun) verifyNode(ctx context.Context) error {
 	d.say("the client verified the node before sending anything",
 		"checks", fmt.Sprintf("%d passed, %d refused", passed, len(v.Checks)-passed),
 		"TCB", v.Facts.TCBStatus, "measurement", v.Facts.Measurement, "claims", fmt.Sprintf("%x", n.Verified().Digest()))
-	return atomicfile.Write(filepath.Join(d.dir, "bundle.cbor"), n.Bundle(), 0o644)
+	src, err := n.Source(ctx)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(d.dir, "bundle.cbor"), src.Bundle, 0o644)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,25 +46,13 @@ func (k *keeper) open() error {
 
 // keep stores the receipt of an answer under a name, and what its proof needs.
 // An empty name makes one of time and index.
-func (k *keeper) keep(name string, f *receipt.File, n *client.Node) (path string, err error) {
+func (k *keeper) keep(ctx context.Context, name string, f *receipt.File, n *client.Node) (path string, err error) {
 	h := &f.Receipt.Head
 	if name == "" {
 		name = fmt.Sprintf("%d-%x-%d", h.Time, h.Node.Hash[:4], h.Index)
 	}
-	src := n.Source()
-	stem := filepath.Join(k.dir, fmt.Sprintf("%x", f.Receipt.Body.ClaimsDigest[:16]))
-	files := make([]endorse.File, len(src.Endorsements))
-	for i, e := range src.Endorsements {
-		files[i] = endorse.File(e)
-	}
-	set, err := endorse.Encode(files)
-	if err != nil {
+	if err := k.keepSource(ctx, filepath.Join(k.dir, fmt.Sprintf("%x", f.Receipt.Body.ClaimsDigest[:16])), n); err != nil {
 		return "", err
-	}
-	for ext, data := range map[string][]byte{".bundle": src.Bundle, ".endorsements": set, ".relay": []byte(src.Endpoint + "\n")} {
-		if err := atomicfile.Write(stem+ext, data, 0o600); err != nil {
-			return "", err
-		}
 	}
 	enc, err := f.Encode()
 	if err != nil {
@@ -74,6 +63,35 @@ func (k *keeper) keep(name string, f *receipt.File, n *client.Node) (path string
 		return "", err
 	}
 	return path, nil
+}
+
+// keepSource stores what a proof needs of a node, once for each bundle. The bundle
+// is written last: where it is, all is.
+func (k *keeper) keepSource(ctx context.Context, stem string, n *client.Node) error {
+	if _, err := os.Stat(stem + ".bundle"); err == nil {
+		return nil
+	}
+	src, err := n.Source(ctx)
+	if err != nil {
+		return err
+	}
+	files := make([]endorse.File, len(src.Endorsements))
+	for i, e := range src.Endorsements {
+		files[i] = endorse.File(e)
+	}
+	set, err := endorse.Encode(files)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		ext  string
+		data []byte
+	}{{".relay", []byte(src.Endpoint + "\n")}, {".endorsements", set}, {".bundle", src.Bundle}} {
+		if err := atomicfile.Write(stem+f.ext, f.data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loadReceipt reads NAME.receipt and what lies beside it.

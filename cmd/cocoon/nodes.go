@@ -116,7 +116,11 @@ var verifyNodeCommand = &command.Command{
 				return err
 			}
 			if *save != "" {
-				if err := saveNode(*save, n); err != nil {
+				src, err := n.Source(ctx)
+				if err != nil {
+					return err
+				}
+				if err := saveNode(*save, src); err != nil {
 					return err
 				}
 				env.Logf("what was verified is in %s", *save)
@@ -127,7 +131,7 @@ var verifyNodeCommand = &command.Command{
 }
 
 // saveNode writes what was verified into a new directory, whole or not at all.
-func saveNode(dir string, n *client.Node) (err error) {
+func saveNode(dir string, src client.Source) (err error) {
 	tmp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dir)), ".cocoon-*")
 	if err != nil {
 		return attestation.BadInput("%w", err)
@@ -140,10 +144,10 @@ func saveNode(dir string, n *client.Node) (err error) {
 	if err := os.Mkdir(filepath.Join(tmp, "endorsements"), 0o755); err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(tmp, "bundle.cbor"), n.Bundle(), 0o644); err != nil {
+	if err := atomicfile.Write(filepath.Join(tmp, "bundle.cbor"), src.Bundle, 0o644); err != nil {
 		return err
 	}
-	b, err := attestation.ParseBundle(n.Bundle())
+	b, err := attestation.ParseBundle(src.Bundle)
 	if err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func saveNode(dir string, n *client.Node) (err error) {
 			return err
 		}
 	}
-	for _, f := range n.Endorsements() {
+	for _, f := range src.Endorsements {
 		if err := atomicfile.Write(filepath.Join(tmp, "endorsements", f.Name), f.Data, 0o644); err != nil {
 			return err
 		}

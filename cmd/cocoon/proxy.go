@@ -49,7 +49,7 @@ func proxy(ctx context.Context, env *command.Env, s *settings, listen, receipts 
 	}
 	sess, err := s.connect(ctx, env, func(c *client.Config) {
 		c.Keep = func(f *receipt.File, n *client.Node) error {
-			_, err := keep.keep("", f, n)
+			_, err := keep.keep(ctx, "", f, n)
 			return err
 		}
 	})

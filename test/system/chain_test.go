@@ -250,7 +250,11 @@ func TestNoRemoteMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.anchor(t)
-	if _, err := u.Prove(ctx, node.Source(), f.Receipt); err != nil {
+	src, err := node.Source(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Prove(ctx, src, f.Receipt); err != nil {
 		t.Fatal(err)
 	}
 	if queries.Load() == 0 || remote.Load() != 0 {
@@ -318,7 +322,10 @@ func TestNotCovered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := node.Source()
+	src, err := node.Source(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	early, err := w.client.Account(ctx, r.node)
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,11 @@ func (r *runtime) source(t testing.TB, u *user) client.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n.Source()
+	src, err := n.Source(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
 }
 
 // leaves returns the log file of a directory.

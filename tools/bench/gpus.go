@@ -60,7 +60,7 @@ func gpuNodeFigures(ctx context.Context, short bool) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	memory, err := runBench(ctx, "./attestation", "Memory10000Nodes", "-cpu", "1", "-count", "1", "-benchtime", "1x")
+	memory, err := runBench(ctx, "./client", "Memory10000Nodes", "-cpu", "1", "-count", "1", "-benchtime", "1x", fmt.Sprintf("-short=%v", short))
 	if err != nil {
 		return nil, err
 	}
