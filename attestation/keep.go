@@ -70,8 +70,8 @@ func (l *logVerdict) size() int {
 	if l == nil {
 		return 0
 	}
-	n := 0
-	for _, c := range l.checks {
+	n := 128 + 96*len(l.quoted) + 8*len(l.unexplained)
+	if c := l.check; c != nil {
 		n += 128 + len(c.Text) + len(c.Expected) + len(c.Got)
 	}
 	for _, s := range l.notChecked {
