@@ -40,7 +40,7 @@ fuzz: ## every fuzz target for FUZZTIME
 contracts: ## recompile the contracts (needs Node.js and npm)
 	$(GO) run ./tools/contracts build
 
-contracts-check: ## recompile and compare; replay traces in the official emulator
+contracts-check: ## recompile and compare; replay traces in the official emulator; TON clients of others use a dev chain
 	$(GO) run ./tools/contracts check
 
 chain-costs: ## gas, fees and yearly storage of every path (ARGS=--json: in nano, an object a line)

@@ -29,6 +29,7 @@ const (
 	maxBlockTransactions   = 256             // likewise
 	maxWait                = 2 * time.Minute // of waitMasterchainSeqno
 	methodGas              = 1_000_000
+	fromKeyBlock           = 0x8000 // mode of configuration queries
 )
 
 // lsError makes an error that liteservers report with a code.
@@ -502,12 +503,7 @@ func (c *Chain) allShards(q ton.GetAllShardsInfo) (tl.Serializable, error) {
 		return nil, errors.New("not a masterchain block")
 	}
 	p, err := blockProof(b, func(extra *cell.Slice) error {
-		for extra.RefsNum() > 1 {
-			if _, err := extra.LoadRefCell(); err != nil {
-				return err
-			}
-		}
-		custom, err := extra.LoadRefCell()
+		custom, err := mcBlockExtra(extra)
 		if err != nil {
 			return err
 		}
@@ -539,11 +535,30 @@ func (c *Chain) config(mode int32, id *ton.BlockIDExt, params []int32) (tl.Seria
 	if err != nil {
 		return nil, err
 	}
+	if mode&fromKeyBlock != 0 {
+		return c.keyConfig(mode, b, params)
+	}
 	bp, sp, err := proveConfig(b, params)
 	if err != nil {
 		return nil, err
 	}
 	return ton.ConfigAll{Mode: int(mode), ID: b.ID, StateProof: bp.ToBOC(), ConfigProof: sp.ToBOC()}, nil
+}
+
+// keyConfig answers with the configuration that the newest key block up to b
+// holds, proved from that block alone.
+func (c *Chain) keyConfig(mode int32, b *Block, params []int32) (tl.Serializable, error) {
+	if !b.Key {
+		var err error
+		if b, err = c.masterAt(b.prevKey()); err != nil {
+			return nil, err
+		}
+	}
+	p, err := proveKeyConfig(b, params)
+	if err != nil {
+		return nil, err
+	}
+	return ton.ConfigAll{Mode: int(mode), ID: b.ID, ConfigProof: p.ToBOC()}, nil
 }
 
 func (c *Chain) proofChain(q ton.GetBlockProof) (tl.Serializable, error) {

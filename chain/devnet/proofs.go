@@ -152,42 +152,75 @@ func proveConfig(b *Block, params []int32) (block, state *cell.Cell, err error) 
 		return nil, nil, err
 	}
 	state, err = stateProof(b, mcExtra(func(ex *tlb.McStateExtra) error {
-		d := ex.ConfigParams.Config.Params
-		if params == nil {
-			kvs, err := d.LoadAll()
-			if err != nil {
-				return err
-			}
-			for _, kv := range kvs {
-				r, err := kv.Value.LoadRefCell()
-				if err != nil {
-					return err
-				}
-				if err := visit(r); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		for _, p := range params {
-			v, err := d.LoadValueByIntKey(big.NewInt(int64(p)))
-			if errors.Is(err, cell.ErrNoSuchKeyInDict) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			r, err := v.LoadRefCell()
-			if err != nil {
-				return err
-			}
-			if err := visit(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return visitParams(ex.ConfigParams.Config.Params, params)
 	}))
 	return block, state, err
+}
+
+// proveKeyConfig proves configuration parameters that a key block holds.
+func proveKeyConfig(b *Block, params []int32) (*cell.Cell, error) {
+	return blockProof(b, func(extra *cell.Slice) error {
+		custom, err := mcBlockExtra(extra)
+		if err != nil {
+			return err
+		}
+		s, err := custom.BeginParse()
+		if err != nil {
+			return err
+		}
+		var mc tlb.McBlockExtra
+		if err := tlb.LoadFromCellAsProof(&mc, s); err != nil {
+			return err
+		}
+		if mc.ConfigParams == nil {
+			return errors.New("not a key block")
+		}
+		return visitParams(mc.ConfigParams.Config.Params, params)
+	})
+}
+
+// visitParams loads configuration parameters; nil means all.
+func visitParams(d *cell.Dictionary, params []int32) error {
+	var values []*cell.Slice
+	if params == nil {
+		kvs, err := d.LoadAll()
+		if err != nil {
+			return err
+		}
+		for _, kv := range kvs {
+			values = append(values, kv.Value)
+		}
+	}
+	for _, p := range params {
+		v, err := d.LoadValueByIntKey(big.NewInt(int64(p)))
+		if errors.Is(err, cell.ErrNoSuchKeyInDict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		values = append(values, v)
+	}
+	for _, v := range values {
+		r, err := v.LoadRefCell()
+		if err != nil {
+			return err
+		}
+		if err := visit(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mcBlockExtra loads the McBlockExtra of a masterchain block's extra part.
+func mcBlockExtra(extra *cell.Slice) (*cell.Cell, error) {
+	for extra.RefsNum() > 1 { // in_msg_descr, out_msg_descr, account_blocks
+		if _, err := extra.LoadRefCell(); err != nil {
+			return nil, err
+		}
+	}
+	return extra.LoadRefCell()
 }
 
 // accountBlocks positions on the ShardAccountBlocks of a block's extra part.
@@ -351,8 +384,13 @@ func backward(from, to *Block) (step ton.BlockLinkBackward, err error) {
 		if err := tlb.LoadFromCell(&info, s); err != nil {
 			return err
 		}
-		_, _, err = info.PrevBlocks.LoadValueExtraByIntKey(big.NewInt(int64(to.ID.SeqNo)))
-		return err
+		// C++ clients also look the zerostate up
+		for _, n := range []uint32{0, to.ID.SeqNo} {
+			if _, _, err := info.PrevBlocks.LoadValueExtraByIntKey(big.NewInt(int64(n))); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
 	if err != nil {
 		return step, err
@@ -368,12 +406,7 @@ func forward(from, to *Block, validatorHash uint32) (step ton.BlockLinkForward, 
 		return step, err
 	}
 	conf, err := blockProof(from, func(extra *cell.Slice) error {
-		for extra.RefsNum() > 1 {
-			if _, err := extra.LoadRefCell(); err != nil {
-				return err
-			}
-		}
-		custom, err := extra.LoadRefCell() // McBlockExtra with the configuration
+		custom, err := mcBlockExtra(extra) // with the configuration
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,9 @@
 // what is committed is what the sources give.
 //
 //	contracts build [NAME...]   compile and write NAME.boc and NAME.json
-//	contracts check             compile elsewhere and compare; replay traces
+//	contracts check             compile elsewhere and compare; replay traces; let
+//	                            TON clients of others use a dev chain
+//	contracts clients           the last of these only
 //
 // It runs from the root of the repository and needs Node.js 20 with npm; the
 // exact packages are pinned in tools/contracts/js. Building and testing the Go
@@ -23,7 +25,7 @@ import (
 
 const (
 	sources = "chain/contracts"
-	script  = "tools/contracts/js"
+	js      = "tools/contracts/js"
 )
 
 func main() {
@@ -39,7 +41,7 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("usage: contracts build [NAME...] | check")
+		return errors.New("usage: contracts build [NAME...] | check | clients")
 	}
 	names, err := entryPoints()
 	if err != nil {
@@ -61,7 +63,15 @@ func run(args []string, out io.Writer) error {
 		if err := check(names, out); err != nil {
 			return err
 		}
-		return replay(out)
+		if err := replay(out); err != nil {
+			return err
+		}
+		return clients(out)
+	case "clients":
+		if err := install(); err != nil {
+			return err
+		}
+		return clients(out)
 	}
 	return fmt.Errorf("unknown command %q", args[0])
 }
@@ -92,15 +102,15 @@ func entryPoints() ([]string, error) {
 // install fetches exactly what package-lock.json pins, without running any
 // script of a package.
 func install() error {
-	stamp := filepath.Join(script, "node_modules", ".package-lock.json")
-	lock := filepath.Join(script, "package-lock.json")
+	stamp := filepath.Join(js, "node_modules", ".package-lock.json")
+	lock := filepath.Join(js, "package-lock.json")
 	if s, err := os.Stat(stamp); err == nil {
 		if l, err := os.Stat(lock); err == nil && !l.ModTime().After(s.ModTime()) {
 			return nil
 		}
 	}
 	// The emulator names a test framework as a peer, which nothing here needs.
-	return node("npm", "ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--prefix", script)
+	return node("npm", "ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--prefix", js)
 }
 
 // replay runs the contracts' tests in the Go emulator, where they record every
@@ -118,7 +128,7 @@ func replay(out io.Writer) error {
 		return fmt.Errorf("tests of the contracts: %w", err)
 	}
 	var result bytes.Buffer
-	cmd := exec.Command("node", filepath.Join(script, "replay.js"), dir)
+	cmd := exec.Command("node", filepath.Join(js, "replay.js"), dir)
 	cmd.Stdout, cmd.Stderr = &result, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("the official emulator disagrees with the Go one: %w", err)
@@ -128,7 +138,7 @@ func replay(out io.Writer) error {
 }
 
 func compile(dir string, names []string) error {
-	return node("node", append([]string{filepath.Join(script, "build.js"), sources, dir}, names...)...)
+	return node("node", append([]string{filepath.Join(js, "build.js"), sources, dir}, names...)...)
 }
 
 func node(name string, args ...string) error {
