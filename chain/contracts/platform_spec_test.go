@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -20,23 +22,46 @@ func of32(b byte) (v [32]byte) {
 
 func account(b byte) attestation.Address { return attestation.Address{Hash: of32(b)} }
 
-// checkExample compares the indented "name  hex" lines of a page.
+// checkExample compares the indented "name  hex" lines of a page with what the code gives;
+// -update writes it.
 func checkExample(t *testing.T, page string, want map[string][]byte) {
 	t.Helper()
 	b, err := os.ReadFile("../../docs/spec/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
+	changed := false
 	for name, v := range want {
-		m := regexp.MustCompile(`(?m)^    ` + name + ` +((?:[0-9a-f]+(?:\n +)?)+)$`).FindSubmatch(b)
+		m := regexp.MustCompile(`(?m)^    (` + name + ` +)((?:[0-9a-f]+(?:\n +)?)+)$`).FindSubmatchIndex(b)
 		if m == nil {
 			t.Errorf("%s has no %s; it is\n%x", page, name, v)
 			continue
 		}
-		if got, err := hex.DecodeString(string(regexp.MustCompile(`\s`).ReplaceAll(m[1], nil))); err != nil || !bytes.Equal(got, v) {
+		is := b[m[4]:m[5]]
+		if got, err := hex.DecodeString(string(regexp.MustCompile(`\s`).ReplaceAll(is, nil))); err == nil && bytes.Equal(got, v) {
+			continue
+		}
+		if !*update {
 			t.Errorf("%s: %s is\n%x", page, name, v)
+			continue
+		}
+		text := wrapped(hex.EncodeToString(v), 96, 4+m[3]-m[2])
+		b, changed = slices.Concat(b[:m[4]], []byte(text), b[m[5]:]), true
+	}
+	if changed {
+		if err := os.WriteFile("../../docs/spec/"+page, b, 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
+}
+
+// wrapped breaks s into lines of n characters; all but the first are indented.
+func wrapped(s string, n, indent int) string {
+	var lines []string
+	for len(s) > n {
+		lines, s = append(lines, s[:n]), s[n:]
+	}
+	return strings.Join(append(lines, s), "\n"+strings.Repeat(" ", indent))
 }
 
 func TestPlatformSpecification(t *testing.T) {

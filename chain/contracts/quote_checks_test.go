@@ -48,11 +48,11 @@ var quoteChecks = []struct {
 	{"time not in UTC", CodeQuoteCertificate, func(m *minted) { m.tbs[2][16] = '+' }},
 	{"subject is no SEQUENCE", CodeQuoteCertificate, func(m *minted) { m.tbs[3][0] = 0x31 }},
 	{"key on another curve", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[4], 22) }},
-	{"no extensions", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[5], 0) }},
-	{"extensions are no list", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[5], 4) }},
+	{"no extensions", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[4], 91) }},
+	{"extensions are no list", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[4], 95) }},
 	{"list and its envelope disagree", CodeQuoteCertificate, func(m *minted) { growAll(1, m.outerSize(), m.tbsSize()) }},
 	{"extensions and certificate disagree", CodeQuoteCertificate, func(m *minted) { growAll(1, m.tbsSize()) }},
-	{"extension with two bytes of length", CodeQuoteCertificate, func(m *minted) { m.tbs[6][0] = 0x31 }},
+	{"extension with two bytes of length", CodeQuoteCertificate, func(m *minted) { m.tbs[5][0] = 0x31 }},
 	{"SGX Extensions are not the rest of the list", CodeQuoteCertificate, func(m *minted) { growAll(1, m.listSize(), m.outerSize(), m.tbsSize()) }},
 	{"other extension in the place of SGX Extensions", CodeQuoteCertificate, func(m *minted) { flip(m.tbs[m.sgx], 14) }},
 	{"octet string and SGX Extensions disagree", CodeQuoteCertificate, func(m *minted) { growAll(1, m.octetSize()) }},
@@ -159,8 +159,7 @@ func TestQuoteWithoutHeads(t *testing.T) {
 	serial := int(newMinted(t, testTD()).tbs[0][10])
 	for _, c := range []struct{ piece, at, size int }{
 		{0, 0, 2}, {0, 4, 6}, {0, 11 + serial, 12}, // certificate, version and serial number, algorithm
-		{4, 0, 27},           // key
-		{5, 0, 2}, {5, 4, 2}, // extensions
+		{4, 0, 27}, {4, 91, 2}, {4, 95, 2}, // key, extensions
 		{sgx, 4, 13}, {sgx, 19, 2}, {sgx, 23, 16}, {sgx, 55, 2}, {sgx, 59, 14}, // SGX Extensions, list, PPID, list, TCB
 		{sgx + 4, 0, 17}, {sgx + 4, 33, 18}, {sgx + 4, 51, 16}, {sgx + 4, 73, 17}, // CPUSVN, PCE id, FMSPC, type
 		{sgx + 5, 0, 16}, // platform instance

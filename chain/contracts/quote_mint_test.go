@@ -175,8 +175,8 @@ func grow(b []byte, n int) {
 
 // Lengths in the certificate, outermost first.
 func (m *minted) tbsSize() []byte   { return m.tbs[0][2:] }
-func (m *minted) outerSize() []byte { return m.tbs[5][2:] }
-func (m *minted) listSize() []byte  { return m.tbs[5][6:] }
+func (m *minted) outerSize() []byte { return m.tbs[4][93:] }
+func (m *minted) listSize() []byte  { return m.tbs[4][97:] }
 func (m *minted) sgxSize() []byte   { return m.tbs[m.sgx][2:] }
 func (m *minted) octetSize() []byte { return m.tbs[m.sgx][17:] }
 func (m *minted) fieldSize() []byte { return m.tbs[m.sgx][21:] }

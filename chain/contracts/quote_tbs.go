@@ -70,10 +70,11 @@ func cutTBS(tbs []byte) ([]int, error) {
 	w.skip() // serial number
 	w.skip() // signature algorithm
 	cut()
-	for range 4 { // issuer, validity, subject, subjectPublicKeyInfo
+	for range 3 { // issuer, validity, subject
 		w.skip()
 		cut()
 	}
+	w.skip()  // subjectPublicKeyInfo
 	w.enter() // [3]
 	w.enter() // extensions
 	cut()
