@@ -33,7 +33,8 @@ type GPU interface {
 	// Info says which device it is.
 	Info() GPUInfo
 	// Evidence has the device sign a report over nonce, and returns it with the
-	// certificates of the device's key. Nothing of it is verified.
+	// certificates of the device's key. Nothing of it is verified. Errors name the
+	// device.
 	Evidence(ctx context.Context, nonce [32]byte) (*nvidia.Evidence, error)
 }
 
