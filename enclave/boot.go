@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/enclave/device"
@@ -31,10 +32,12 @@ type Chain interface {
 	Root(ctx context.Context, root attestation.Address) (*registry.Root, error)
 }
 
-// Options is what a boot needs. All fields but Log, Poll and Waits are required.
+// Options is what a boot needs. All fields but Log, Poll and Waits are required,
+// those of GPUs when the configuration has GPUs.
 type Options struct {
 	Config   *Config
 	Device   device.Device
+	GPUs     device.GPUs // nil when the configuration has none
 	Chain    Chain
 	Engine   engine.Engine
 	DataDir  string // where the log is kept; the host's disk
@@ -43,6 +46,9 @@ type Options struct {
 	Log      *slog.Logger  // default: silence
 	Poll     time.Duration // between looks at the chain, default 1 s
 	Waits    Waits
+
+	// GPUEndorsements are those of [GPUEndorsements].
+	GPUEndorsements *nvidia.Endorsements
 }
 
 // keyLifetime is how long the OHTTP keys of one boot last: a boot must be
@@ -68,6 +74,7 @@ type Enclave struct {
 	logKey     ed25519.PrivateKey
 	identity   ed25519.PrivateKey
 	keys       *sealed.Keyring
+	gpus       *gpuSet // nil: none
 	body       attestation.Body
 	mergeDelay time.Duration
 	epoch      uint32
@@ -120,7 +127,11 @@ func Boot(ctx context.Context, o Options) (*Enclave, error) {
 		o.Poll = time.Second
 	}
 	o.Waits.defaults()
-	e := &Enclave{opts: o, cfg: o.Config, log: o.Log, slots: make(chan struct{}, o.Config.Limits.Concurrent),
+	gpus, err := newGPUSet(&o)
+	if err != nil {
+		return nil, err
+	}
+	e := &Enclave{opts: o, cfg: o.Config, log: o.Log, gpus: gpus, slots: make(chan struct{}, o.Config.Limits.Concurrent),
 		readers: make(chan struct{}, maxReaders)}
 	for _, step := range []struct {
 		state State
@@ -128,6 +139,7 @@ func Boot(ctx context.Context, o Options) (*Enclave, error) {
 	}{
 		{StateConfiguration, e.configure},
 		{StateChain, e.readChain},
+		{StateGPUs, e.prepareGPUs},
 		{StateEngine, e.identify},
 		{StateSelfTest, e.selfTest},
 		{StateKeys, e.makeKeys},
@@ -135,7 +147,7 @@ func Boot(ctx context.Context, o Options) (*Enclave, error) {
 	} {
 		e.enter(step.state)
 		if err := step.do(ctx); err != nil {
-			return nil, fmt.Errorf("boot stopped at %s: %w", step.state, err)
+			return nil, errors.Join(fmt.Errorf("boot stopped at %s: %w", step.state, err), e.gpus.release(ctx))
 		}
 	}
 	e.enter(StateRegister)
@@ -278,55 +290,4 @@ func (e *Enclave) makeKeys(context.Context) error {
 	e.keys = keys
 	e.body.KeyConfigs = keys.Configs()
 	return nil
-}
-
-// collect has the hardware sign the claims over the latest block whose number
-// is a multiple of 100.
-func (e *Enclave) collect(ctx context.Context) error {
-	e.mu.Lock()
-	seqno := e.head.Seqno / 100 * 100
-	e.mu.Unlock()
-	if seqno == 0 {
-		return attestation.Unknown("the chain is younger than 100 blocks")
-	}
-	block, err := e.opts.Chain.Block(ctx, seqno)
-	if err != nil {
-		return fmt.Errorf("reading block %d: %w", seqno, err)
-	}
-	e.body.Created = e.opts.Now().Truncate(time.Second)
-	claims := &attestation.Claims{
-		Heads: attestation.Heads{
-			ChainID: e.cfg.ChainID, Node: e.cfg.Node, Epoch: e.epoch,
-			BlockSeqno: block.Seqno, BlockRoot: block.RootHash,
-			ReceiptKey:  public(e.receiptKey),
-			LogKey:      public(e.logKey),
-			IdentityKey: public(e.identity),
-		},
-		Body: e.body,
-	}
-	if _, _, err := claims.Encode(); err != nil {
-		return err
-	}
-	digest := claims.Digest()
-	data, err := e.opts.Device.Evidence(ctx, attestation.ReportData(digest, nil))
-	if err != nil {
-		return err
-	}
-	bundle, err := attestation.NewBundle(claims, attestation.Item{Kind: e.opts.Device.Kind(), Data: data})
-	if err != nil {
-		return err
-	}
-	enc, err := bundle.Encode()
-	if err != nil {
-		return err
-	}
-	b := &booted{digest: digest, bytes: enc, made: e.opts.Now()}
-	e.made = append(e.made, b)
-	e.bundle.Store(b)
-	e.log.Info("evidence made", "epoch", e.epoch, "block", block.Seqno, "claims", fmt.Sprintf("%x", digest[:8]))
-	return nil
-}
-
-func public(k ed25519.PrivateKey) [32]byte {
-	return [32]byte(k.Public().(ed25519.PublicKey))
 }

@@ -26,6 +26,7 @@ type Config struct {
 	Engine   string              // "embedded" or "upstream"
 	Upstream Upstream            // of engine "upstream"
 	Limits   Limits
+	GPU      GPUConfig
 
 	digest [32]byte
 }
@@ -72,6 +73,7 @@ type configFile struct {
 			Digest string `toml:"digest"`
 		} `toml:"models"`
 	} `toml:"upstream"`
+	GPU    *gpuSection `toml:"gpu"`
 	Limits struct {
 		Concurrent      int `toml:"concurrent"`
 		MaxTokens       int `toml:"max_tokens"`
@@ -116,7 +118,13 @@ func ParseConfig(data []byte) (*Config, error) {
 	if c.Limits, err = f.limits(); err != nil {
 		return nil, err
 	}
-	return c, f.engine(c)
+	if err := f.GPU.parse(&c.GPU); err != nil {
+		return nil, err
+	}
+	if err := f.engine(c); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func (f *configFile) engine(c *Config) error {

@@ -20,10 +20,11 @@ type State int32
 const (
 	StateConfiguration State = iota // measured configuration is read and bound
 	StateChain                      // head and time of the chain, node record, and whether the stored log fits
+	StateGPUs                       // the GPUs are verified, and only then accept work
 	StateEngine                     // model and engine
 	StateSelfTest                   // known answers
 	StateKeys                       // receipt, log, identity and OHTTP keys
-	StateEvidence                   // hardware signs the claims digest
+	StateEvidence                   // GPUs sign the claims without them, then the hardware the claims digest
 	StateRegister                   // waiting for this boot's own registration
 	StateLog                        // the stored log is checked against the chain
 	StateServe
@@ -31,7 +32,7 @@ const (
 )
 
 var stateNames = [...]string{
-	"configuration", "chain", "engine", "self-test", "keys", "evidence", "register", "log", "serve", "stopped",
+	"configuration", "chain", "gpus", "engine", "self-test", "keys", "evidence", "register", "log", "serve", "stopped",
 }
 
 // String returns the name of the state, as logs and the status page show it.

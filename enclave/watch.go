@@ -44,6 +44,9 @@ func (e *Enclave) stop() {
 			e.log.Warn("closing the log failed", "err", err)
 		}
 	}
+	if err := e.gpus.release(context.Background()); err != nil {
+		e.log.Warn("stopping the GPUs failed", "err", err)
+	}
 }
 
 // overError says that this boot can't go on: no later look helps.

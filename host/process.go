@@ -18,6 +18,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
+	"github.com/cocoon-go/cocoon/internal/endorse"
 )
 
 // Waits around an enclave's process.
@@ -72,6 +73,17 @@ func (n *node) start(ctx context.Context) (*process, error) {
 		args = append(args, "--simulated", n.Simulated)
 	} else {
 		args = append(args, "--device", n.Device)
+	}
+	if len(n.Endorsements) > 0 {
+		set, err := endorse.Encode(n.Endorsements)
+		if err != nil {
+			return nil, err
+		}
+		file := filepath.Join(n.Dir, "endorsements.cbor")
+		if err := atomicfile.Write(file, set, 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "--endorsements", file)
 	}
 	cmd := exec.Command(n.Program, args...)
 	cmd.Stderr = os.Stderr // its log; never holds anything of a request

@@ -47,7 +47,7 @@ func app() *command.App {
 }
 
 type flags struct {
-	config, ton, data, listen, device, simulated string
+	config, ton, data, listen, device, simulated, endorsements string
 }
 
 func setup(fs *flag.FlagSet) func(context.Context, *command.Env) error {
@@ -57,6 +57,7 @@ func setup(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 	fs.StringVar(&f.data, "data", "", "`directory` for the log")
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:0", "`address` to listen on")
 	fs.StringVar(&f.device, "device", "", "confidential `hardware`: tdx or snp")
+	fs.StringVar(&f.endorsements, "endorsements", "", "`path` of RIM documents and OCSP responses, by which the GPUs of the configuration are judged")
 	fs.StringVar(&f.simulated, "simulated", "", "`directory` of a simulated platform instead of hardware: protects nothing")
 	return func(ctx context.Context, env *command.Env) error { return run(ctx, env, f) }
 }
@@ -106,6 +107,13 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	if err != nil {
 		return err
 	}
+	gpus, documents, err := openGPUs(f, cfg)
+	if err != nil {
+		return err
+	}
+	if gpus != nil {
+		defer gpus.Close()
+	}
 	client, err := dial(ctx, f.ton, cfg)
 	if err != nil {
 		return err
@@ -117,7 +125,7 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	}
 	defer eng.Close()
 	e, err := enclave.Boot(ctx, enclave.Options{
-		Config: cfg, Device: dev, Chain: registry.Reader{Reader: client}, Engine: eng,
+		Config: cfg, Device: dev, GPUs: gpus, GPUEndorsements: documents, Chain: registry.Reader{Reader: client}, Engine: eng,
 		DataDir: f.data, Software: "cocoon-enclave/" + command.Version(), Now: time.Now, Log: log,
 	})
 	if err != nil {

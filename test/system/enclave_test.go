@@ -1,6 +1,7 @@
 package system
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -34,15 +35,16 @@ type runtime struct {
 	err  error         // what Run returned; after done
 }
 
-// configuration returns the measured configuration of an enclave.
-func (w *world) configuration(t testing.TB, node attestation.Address) *enclave.Config {
+// configuration returns the measured configuration of an enclave, with more
+// tables.
+func (w *world) configuration(t testing.TB, node attestation.Address, tables ...[]byte) *enclave.Config {
 	t.Helper()
 	cfg, err := chain.ParseGlobalConfig(w.net.Chain.GlobalConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := cfg.Trusted()
-	c, err := enclave.ParseConfig(fmt.Appendf(nil, `version = 1
+	c, err := enclave.ParseConfig(append(fmt.Appendf(nil, `version = 1
 chain_id = %d
 registry = %q
 node = %q
@@ -52,7 +54,7 @@ engine = "embedded"
 seqno = %d
 root_hash = "%x"
 file_hash = "%x"
-`, w.net.Chain.GlobalID(), w.net.Registry, node, b.Seqno, b.RootHash, b.FileHash))
+`, w.net.Chain.GlobalID(), w.net.Registry, node, b.Seqno, b.RootHash, b.FileHash), bytes.Join(tables, nil)...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,7 @@ func runEnclave(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
 	config, ton, data := fs.String("config", "", ""), fs.String("ton-config", "", ""), fs.String("data", "", "")
 	listen, simulated := fs.String("listen", "", ""), fs.String("simulated", "", "")
+	fs.String("endorsements", "", "") // of GPUs, which there are none of
 	if err := fs.Parse(args); err != nil {
 		return err
 	}

@@ -37,13 +37,16 @@ type Options struct {
 	// Collateral says what the endorsements contain; default: a platform that is
 	// up to date.
 	Collateral *sim.Collateral
-	Chain      devnet.Options
+	// GPUs says which simulated GPUs the platform has; default: none.
+	GPUs  sim.NVIDIAMachineConfig
+	Chain devnet.Options
 }
 
 // Network is a running development network.
 type Network struct {
 	Chain    *devnet.Chain
 	Platform *sim.Intel
+	GPUs     *sim.NVIDIAMachine // nil: none
 	Registry attestation.Address
 	Operator ed25519.PrivateKey // of a funded wallet
 	Governor ed25519.PrivateKey // decides alone over the registry
@@ -57,6 +60,9 @@ const (
 	PolicyFile      = "policy.toml"
 	PlatformDir     = "sim-platform"
 	EndorsementsDir = "endorsements"
+	// EngineFile is what an enclave needs to be told to use the GPUs: a file for
+	// `cocoon-node up --engine`. It is there only when there are any.
+	EngineFile = "engine.toml"
 )
 
 // Start makes all of it. Close it when done.
@@ -76,6 +82,9 @@ func Start(ctx context.Context, o Options) (n *Network, err error) {
 	if err := n.writePlatform(o.Collateral); err != nil {
 		return nil, err
 	}
+	if err := n.makeGPUs(o.GPUs); err != nil {
+		return nil, err
+	}
 	if err := n.write(TONFile, n.Chain.GlobalConfig(), 0o644); err != nil {
 		return nil, err
 	}
@@ -83,7 +92,7 @@ func Start(ctx context.Context, o Options) (n *Network, err error) {
 		return nil, fmt.Errorf("deploying the registry: %w", err)
 	}
 	policy := attestation.PolicyTOML(attestation.PolicyOptions{
-		SimulatedRoots: [][32]byte{n.Platform.RootFingerprint()}, Registry: n.Registry,
+		SimulatedRoots: n.SimulatedRoots(), Registry: n.Registry,
 	})
 	if err := n.write(PolicyFile, []byte(policy), 0o644); err != nil {
 		return nil, err
