@@ -27,6 +27,7 @@ type Intent struct {
 	Done bool   `json:"done"`           // nothing more will happen
 	Sent *Sent  `json:"sent,omitempty"` // done and good
 	Fail string `json:"fail,omitempty"` // done and not sent: why
+	Void bool   `json:"void,omitempty"` // done, and proved that the chain takes none of its messages: as if never begun
 }
 
 // Sent is a payment that is part of the chain.

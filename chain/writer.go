@@ -19,10 +19,13 @@ import (
 )
 
 const (
-	messageLife  = 60 * time.Second       // validity of a signed external message
-	resendEvery  = 5 * time.Second        // a message that is not on the chain is sent again
-	pollEvery    = 200 * time.Millisecond // between looks at the chain
-	maxPaymentID = 256                    // bytes of a payment id
+	messageLife = 60 * time.Second       // validity of a signed external message
+	resendEvery = 5 * time.Second        // a message that is not on the chain is sent again
+	pollEvery   = 200 * time.Millisecond // between looks at the chain
+	// voidAfter is how long after its expiry a message is held to be void: a shard
+	// block of before may come into a masterchain block of after.
+	voidAfter    = 60 * time.Second
+	maxPaymentID = 256 // bytes of a payment id
 	// feeReserve is what a wallet must hold beyond the amounts, in nanocoins: its
 	// own gas and the forwarding of one message. Unused, it stays.
 	feeReserve = 10_000_000
@@ -83,17 +86,8 @@ func (w *Writer) Send(ctx context.Context, id string, msgs ...Message) (*Sent, e
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	pending, err := w.journal.Pending()
-	if err != nil {
-		return nil, fmt.Errorf("payment journal: %w", err)
-	}
-	if pending != nil {
-		if pending.Wallet != w.Address().String() {
-			return nil, attestation.BadInput("payment journal belongs to wallet %s, not %s", pending.Wallet, w.Address())
-		}
-		if err := w.finish(ctx, pending); err != nil {
-			return nil, fmt.Errorf("payment %q, begun earlier: %w", pending.ID, err)
-		}
+	if err := w.finishPending(ctx, true); err != nil {
+		return nil, err
 	}
 	in, err := w.journal.Load(id)
 	if err != nil {
@@ -103,12 +97,12 @@ func (w *Writer) Send(ctx context.Context, id string, msgs ...Message) (*Sent, e
 	if err != nil {
 		return nil, err
 	}
-	if in == nil {
+	if in == nil || in.Void {
 		in = &Intent{ID: id, Wallet: w.Address().String(), Orders: orders}
 		if err := w.sign(ctx, in, msgs); err != nil {
 			return nil, err
 		}
-		if err := w.finish(ctx, in); err != nil {
+		if err := w.finish(ctx, in, true); err != nil {
 			return nil, fmt.Errorf("payment %q: %w", id, err)
 		}
 	} else if !slices.EqualFunc(in.Orders, orders, bytes.Equal) {
@@ -118,6 +112,34 @@ func (w *Writer) Send(ctx context.Context, id string, msgs ...Message) (*Sent, e
 		return nil, attestation.BadInput("payment %q: %s", id, in.Fail)
 	}
 	return in.Sent, nil
+}
+
+// Settle finds out what became of an unfinished payment, and signs nothing: the
+// journal then says that it is part of the chain, or that it is void. It waits
+// until the chain's time has passed the expiry of what was signed, so at most two
+// minutes. A void payment is as if never begun: its id can be used again.
+func (w *Writer) Settle(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.finishPending(ctx, false)
+}
+
+// finishPending finishes the payment that is not done, if there is one.
+func (w *Writer) finishPending(ctx context.Context, again bool) error {
+	in, err := w.journal.Pending()
+	if err != nil {
+		return fmt.Errorf("payment journal: %w", err)
+	}
+	if in == nil {
+		return nil
+	}
+	if in.Wallet != w.Address().String() {
+		return attestation.BadInput("payment journal belongs to wallet %s, not %s", in.Wallet, w.Address())
+	}
+	if err := w.finish(ctx, in, again); err != nil {
+		return fmt.Errorf("payment %q, begun earlier: %w", in.ID, err)
+	}
+	return nil
 }
 
 // Deploy creates a contract and sends it its first message.
@@ -216,8 +238,9 @@ func (w *Writer) seqno(acc *Account) (uint32, error) {
 }
 
 // finish sends the newest message of an intent until the chain shows what became
-// of it, and saves that.
-func (w *Writer) finish(ctx context.Context, in *Intent) error {
+// of it, and saves that. What can't be taken any more is signed again, or, when
+// again is false, given up.
+func (w *Writer) finish(ctx context.Context, in *Intent, again bool) error {
 	var sent time.Time
 	for {
 		// Look before sending: the message may have landed already.
@@ -234,6 +257,9 @@ func (w *Writer) finish(ctx context.Context, in *Intent) error {
 			done, err := w.landed(ctx, in, acc)
 			if errors.Is(err, errSpentElsewhere) {
 				// None of our messages can be taken any more.
+				if !again {
+					return w.giveUp(in)
+				}
 				in.Seqno, in.LT, in.Block, in.Messages, sent = seqno, acc.LastLT, acc.Block.Seqno, nil, time.Time{}
 				if err := w.resign(in, acc); err != nil {
 					return err
@@ -256,7 +282,11 @@ func (w *Writer) finish(ctx context.Context, in *Intent) error {
 			continue
 		case seqno < in.Seqno:
 			return attestation.ChainDisagrees("wallet %s is at sequence number %d, but number %d was seen before", w.Address(), seqno, in.Seqno)
-		case acc.Block.Time.Unix() >= in.ExpiresAt:
+		case acc.Block.Time.Unix() < in.ExpiresAt:
+		case !again && acc.Block.Time.Before(time.Unix(in.ExpiresAt, 0).Add(voidAfter)):
+		case !again:
+			return w.giveUp(in)
+		default:
 			if err := w.resign(in, acc); err != nil {
 				return err
 			}
@@ -274,6 +304,15 @@ func (w *Writer) finish(ctx context.Context, in *Intent) error {
 			return attestation.Unknown("whether the payment was made; ask again with the same id: %w", err)
 		}
 	}
+}
+
+// giveUp saves that an intent is void.
+func (w *Writer) giveUp(in *Intent) error {
+	in.Done, in.Void, in.Fail = true, true, "the chain did not take it in time"
+	if err := w.journal.Save(in); err != nil {
+		return fmt.Errorf("payment journal: %w", err)
+	}
+	return nil
 }
 
 // landed finds the transaction that used the intent's sequence number.

@@ -1,0 +1,77 @@
+package chain_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/devnet"
+)
+
+// TestSettle: what became of a payment is found out, and nothing is signed for it.
+func TestSettle(t *testing.T) {
+	for i, tc := range []struct {
+		name    string
+		taken   bool // the chain gets the message
+		foreign bool // another program uses the sequence number
+		ahead   time.Duration
+		want    string // sent, void, or pending
+	}{
+		{name: "landed", taken: true, want: "sent"},
+		{name: "landed long ago", taken: true, ahead: time.Hour, want: "sent"},
+		{name: "lost", ahead: time.Hour, want: "void"},
+		{name: "lost, and may be in a block that is not proved yet", ahead: 90 * time.Second, want: "pending"},
+		{name: "number used by another program", foreign: true, want: "void"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clock := devnet.NewClock(time.Unix(1_800_000_000, 0))
+			c := start(t, devnet.Options{BlockInterval: 20 * time.Millisecond, Now: clock.Now})
+			cl := dial(t, c)
+			j, id := &chain.MemoryJournal{}, "rent"
+			w := fundedWriter(t, c, cl, byte(0x20+i), j)
+			to, ls := addr(byte(0x90+i)), c.Liteservers()[0]
+			ls.Inject(devnet.Fault{Match: isSend, Refuse: !tc.taken, Drop: tc.taken})
+			short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if _, err := w.Send(short, id, pay(to, 1e9)); err == nil && !tc.taken {
+				t.Fatal("a lost message was sent")
+			}
+			if tc.foreign {
+				ls.Inject(devnet.Fault{})
+				other := fundedWriter(t, c, cl, byte(0x20+i), nil)
+				if _, err := other.Send(testContext(t), "other", pay(addr(1), 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ls.Inject(devnet.Fault{Match: isSend, Refuse: true}) // nothing can be sent any more
+			if err := clock.Advance(tc.ahead); err != nil {
+				t.Fatal(err)
+			}
+			for _, err := cl.Head(t.Context()); err != nil && t.Context().Err() == nil; _, err = cl.Head(t.Context()) {
+				time.Sleep(10 * time.Millisecond) // the next block has the new time
+			}
+			settle, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := w.Settle(settle)
+			var unknown *attestation.UnknownError
+			if got := errors.As(err, &unknown); got != (tc.want == "pending") || err != nil && !got {
+				t.Fatalf("settled: %v", err)
+			}
+			in, err := j.Load(id)
+			if err != nil || in.Done != (tc.want != "pending") || in.Void != (tc.want == "void") || (in.Sent != nil) != (tc.want == "sent") {
+				t.Fatalf("%+v, %v", in, err)
+			}
+			// However it was: the same payment again is made once.
+			ls.Inject(devnet.Fault{})
+			if _, err := w.Send(testContext(t), id, pay(to, 1e9)); err != nil {
+				t.Fatal(err)
+			}
+			if got := received(t, cl, to); got != 1e9 {
+				t.Errorf("receiver got %d", got)
+			}
+		})
+	}
+}
