@@ -109,7 +109,7 @@ func (j *MemoryJournal) Save(in *Intent) error {
 func decodeIntent(b []byte) (*Intent, error) {
 	var in Intent
 	if err := json.Unmarshal(b, &in); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, err
 	}
 	return &in, nil
 }
@@ -143,9 +143,12 @@ func (j *DirJournal) Load(id string) (*Intent, error) {
 	}
 	in, err := decodeIntent(b)
 	if err == nil && in.ID != id {
-		err = fmt.Errorf("journal: file of %q holds %q", id, in.ID)
+		err = fmt.Errorf("it holds %q", in.ID)
 	}
-	return in, err
+	if err != nil {
+		return nil, fmt.Errorf("%s, of payment %q, is damaged, and what it says may be on the chain: %w", j.path(id), id, err)
+	}
+	return in, nil
 }
 
 // Pending implements [Journal].

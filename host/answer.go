@@ -8,7 +8,6 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/translog"
-	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
@@ -34,7 +33,7 @@ func (n *node) answers(ctx context.Context, proc *process) {
 }
 
 func (n *node) answerAll(ctx context.Context, proc *process) error {
-	rec, err := n.reg.Node(ctx, n.addr)
+	rec, err := n.op.Record(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,21 +64,12 @@ func (n *node) answer(ctx context.Context, proc *process, rec *registry.Node, id
 	if err != nil {
 		return err
 	}
-	query := NewQueryID()
-	body, err := (&contracts.Answer{QueryID: query, Challenge: id, Proof: proof}).Body()
-	if err != nil {
-		return err
-	}
 	n.Log.Info("answering a challenge", "challenge", fmt.Sprintf("%x", id[:8]))
-	_, err = n.writer.Send(ctx, fmt.Sprintf("answer-%x-%d", id, c.Size), chain.Message{To: n.addr, Amount: nano(contracts.ValueAnswer), Body: body})
-	if err != nil {
-		return err
-	}
-	_, err = n.awaitNode(ctx, func(r *registry.Node) bool {
-		now, open := r.State.Book.Challenges[id]
-		return !open || now.Size != 0 && now.Size != c.Size // answered, or to be proved against another anchor
-	})
-	return err
+	what := fmt.Sprintf("answer challenge %x of node %v at size %d", id, n.op.Node, c.Size)
+	err = n.op.Send(ctx, what, contracts.ValueAnswer, func(q uint64) Message {
+		return &contracts.Answer{QueryID: q, Challenge: id, Proof: proof}
+	}, n.op.Node)
+	return errors.Join(err, n.op.Told())
 }
 
 // challengeProof makes the proof that a challenge asks for from the log's tiles.

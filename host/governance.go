@@ -220,13 +220,20 @@ func Propose(ctx context.Context, r registry.Reader, addr attestation.Address, a
 	return p, err
 }
 
-// Root returns the proved record of the registry.
-func (o *Operator) Root(ctx context.Context) (*registry.Root, error) {
-	return o.reader.Root(ctx, o.Registry)
-}
-
 // Submit sends a proposal with its approvals.
 func (o *Operator) Submit(ctx context.Context, p *Proposal) error {
+	d, err := p.Decision()
+	if err != nil {
+		return err
+	}
+	digest, err := d.Digest()
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("submit proposal %d with digest %x to registry %v", p.Number, digest, o.Registry)
+	if found, err := o.resume(ctx, what); found || err != nil {
+		return err // before the checks: it may be the registry's by now
+	}
 	id, err := o.Client.ChainID(ctx)
 	if err != nil {
 		return err
@@ -238,18 +245,21 @@ func (o *Operator) Submit(ctx context.Context, p *Proposal) error {
 	if err != nil {
 		return err
 	}
-	q := NewQueryID()
-	m, err := p.Message(root, q)
+	m, err := p.Message(root, 0)
 	if err != nil {
 		return err
 	}
-	return o.Send(ctx, o.Registry, contracts.ValueGovern, q, m)
+	return o.Send(ctx, what, contracts.ValueGovern, func(q uint64) Message {
+		m.QueryID = q
+		return m
+	}, o.Registry)
 }
 
 // Execute carries out a proposal whose delay is over.
 func (o *Operator) Execute(ctx context.Context, number uint32) error {
-	q := NewQueryID()
-	return o.Send(ctx, o.Registry, contracts.ValueGovern, q, &contracts.Execute{QueryID: q, Number: number})
+	return o.Send(ctx, fmt.Sprintf("execute proposal %d of registry %v", number, o.Registry), contracts.ValueGovern, func(q uint64) Message {
+		return &contracts.Execute{QueryID: q, Number: number}
+	}, o.Registry)
 }
 
 // Actions lists the names of actions.

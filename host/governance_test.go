@@ -89,6 +89,12 @@ func TestGovernance(t *testing.T) {
 	if root, err = o.Root(ctx); err != nil || len(root.Measurements) != 0 {
 		t.Errorf("the registry lists %x, %v", root.Measurements, err)
 	}
+	if err := o.Submit(ctx, p); err != nil || o.Repeated().IsZero() {
+		t.Errorf("the same command before its outcome was told: %v, %v", err, o.Repeated())
+	}
+	if err := o.Told(); err != nil {
+		t.Fatal(err)
+	}
 	var disagrees *attestation.ChainError
 	if err := o.Submit(ctx, p); !errors.As(err, &disagrees) {
 		t.Errorf("the same again: %v", err)
@@ -190,8 +196,7 @@ func TestStake(t *testing.T) {
 	if err := o.Deploy(ctx, contracts.Profile{Endpoint: "https://b.example"}); err != nil {
 		t.Fatal(err)
 	}
-	send := func(value uint64, q uint64, m Message) error { return o.Send(ctx, o.Node, value, q, m) }
-	if err := send(contracts.ValueSmall+5e9, 1, &contracts.Stake{QueryID: 1}); err != nil {
+	if err := o.Stake(ctx, 5e9); err != nil {
 		t.Fatal(err)
 	}
 	r, err := o.Record(ctx)
@@ -199,14 +204,14 @@ func TestStake(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	var refusal *Refusal
-	if err := send(contracts.ValueSmall, 2, &contracts.Withdraw{QueryID: 2}); !errors.As(err, &refusal) || refusal.Code != contracts.CodeNoCredit {
+	if err := o.Withdraw(ctx, 0); !errors.As(err, &refusal) || refusal.Code != contracts.CodeNoCredit {
 		t.Errorf("withdrawal of nothing: %v", err)
 	}
-	if err := send(contracts.ValueSmall, 3, &contracts.Withdraw{QueryID: 3, Surplus: 1e8}); err != nil {
+	if err := o.Withdraw(ctx, 1e8); err != nil {
 		t.Errorf("withdrawal of surplus: %v", err)
 	}
 	var bad *attestation.InputError
-	if err := send(contracts.ValueSmall, 4, &contracts.Unbond{QueryID: 4}); !errors.As(err, &bad) {
+	if err := o.Unstake(ctx, 0); !errors.As(err, &bad) {
 		t.Errorf("unbonding of nothing: %v", err)
 	}
 }

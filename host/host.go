@@ -68,12 +68,8 @@ const balance = 500_000_000
 
 type node struct {
 	Options
-	client  *chain.Client
+	op      *Operator
 	trusted chain.BlockID
-	reg     registry.Reader
-	writer  *chain.Writer
-	addr    attestation.Address
-	root    *registry.Root
 	own     http.Handler
 	relay   atomic.Pointer[http.Handler] // to the enclave that runs
 }
@@ -108,7 +104,8 @@ func Up(ctx context.Context, o Options) error {
 	if err := n.connect(ctx); err != nil {
 		return err
 	}
-	defer n.client.Close()
+	defer n.op.Client.Close()
+	defer n.op.Close()
 
 	ln, err := net.Listen("tcp", o.Listen)
 	if err != nil {
@@ -139,22 +136,21 @@ func (n *node) connect(ctx context.Context) error {
 		return err
 	}
 	n.trusted = cfg.Trusted()
-	if n.client, err = chain.Dial(ctx, cfg); err != nil {
-		return err
-	}
-	n.reg = registry.Reader{Reader: n.client}
-	journal, err := chain.OpenDirJournal(filepath.Join(n.Dir, "payments"))
+	client, err := chain.Dial(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	if n.writer, err = chain.NewWriter(ctx, n.client, n.Wallet, journal); err != nil {
+	n.op, err = OpenOperator(ctx, client, n.Wallet, n.Registry, n.Index, filepath.Join(n.Dir, "payments"))
+	if err != nil {
+		client.Close()
 		return err
 	}
-	if n.root, err = n.reg.Root(ctx, n.Registry); err != nil {
-		return fmt.Errorf("reading the registry: %w", err)
+	n.op.Log = n.Log
+	n.op.Note = func(text string) { n.Log.Warn("what was begun before", "what", text) }
+	if _, err = n.op.Root(ctx); err != nil {
+		return errors.Join(fmt.Errorf("reading the registry: %w", err), n.op.Close(), client.Close())
 	}
-	n.addr, _, err = contracts.NodeAddress(n.Registry, n.writer.Address(), n.Index)
-	return err
+	return nil
 }
 
 // cycle runs one enclave after another.
@@ -208,6 +204,10 @@ func passing(err error) bool {
 func (n *node) epoch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// What an earlier enclave began is over before the next one looks at the chain.
+	if _, err := n.op.resume(ctx, ""); err != nil {
+		return err
+	}
 	proc, err := n.start(ctx)
 	if err != nil {
 		return err
@@ -238,11 +238,11 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 	if err := proc.await(ctx, "serve"); err != nil {
 		return err
 	}
-	run := Running{Node: n.addr, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid, Simulated: n.Simulated != ""}
+	run := Running{Node: n.op.Node, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid, Simulated: n.Simulated != ""}
 	if err := writeJSON(filepath.Join(n.Dir, RunFile), run); err != nil {
 		return err
 	}
-	n.Log.Info("serving", "node", n.addr.String(), "epoch", rec.Current, "relay", n.Public)
+	n.Log.Info("serving", "node", n.op.Node.String(), "epoch", rec.Current, "relay", n.Public)
 	if n.Ready != nil {
 		n.Ready(run)
 	}
@@ -281,32 +281,28 @@ func (n *node) serve(ln net.Listener) (*http.Server, error) {
 	return srv, nil
 }
 
-// prepare deploys the node's contract with its profile, or corrects the
-// profile.
+// prepare deploys the node's contract with its profile, or corrects the profile.
 func (n *node) prepare(ctx context.Context) error {
 	profile := contracts.Profile{Endpoint: n.Public}
-	msg := &contracts.SetProfile{QueryID: uint64(time.Now().UnixNano()), Profile: profile}
-	body, err := msg.Body()
-	if err != nil {
-		return err
-	}
-	rec, err := n.reg.Node(ctx, n.addr)
+	rec, err := n.op.Record(ctx)
 	switch {
 	case errors.Is(err, registry.ErrNoContract):
-		n.Log.Info("deploying the node's contract", "node", n.addr.String())
-		return n.deploy(ctx, body)
+		n.Log.Info("deploying the node's contract", "node", n.op.Node.String())
 	case err != nil:
 		return fmt.Errorf("reading the node's record: %w", err)
 	case rec.Endpoint == n.Public:
 		return nil
+	default:
+		n.Log.Info("changing the node's endpoint", "endpoint", n.Public)
+		profile = rec.State.Profile
+		profile.Endpoint = n.Public
 	}
-	n.Log.Info("changing the node's endpoint", "endpoint", n.Public)
-	id := fmt.Sprintf("profile-%d", msg.QueryID)
-	if _, err := n.writer.Send(ctx, id, chain.Message{To: n.addr, Amount: nano(contracts.ValueSmall), Body: body}); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	defer cancel()
+	if err := n.op.Deploy(ctx, profile); err != nil {
 		return err
 	}
-	_, err = n.awaitNode(ctx, func(r *registry.Node) bool { return r.Endpoint == n.Public })
-	return err
+	return n.op.Told()
 }
 
 func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
@@ -314,7 +310,7 @@ func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
 // awaitNode polls the node's record until ok.
 func (n *node) awaitNode(ctx context.Context, ok func(*registry.Node) bool) (*registry.Node, error) {
 	for {
-		rec, err := n.reg.Node(ctx, n.addr)
+		rec, err := n.op.Record(ctx)
 		if err == nil && ok(rec) {
 			return rec, nil
 		}

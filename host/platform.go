@@ -132,22 +132,3 @@ func slotFor(p *registry.Platform, node attestation.Address) error {
 func foreseen(code int, format string, args ...any) error {
 	return attestation.Refused("%w: %s", &Refusal{Code: code, Foreseen: true}, fmt.Sprintf(format, args...))
 }
-
-// Unregister ends the node's registration, so that its stake may leave. Its slot
-// is free then: the machine's platform answers in the node's stead.
-func (o *Operator) Unregister(ctx context.Context) error {
-	rec, err := o.Record(ctx)
-	if err != nil {
-		return err
-	}
-	to := []attestation.Address{o.Node}
-	if e, ok := rec.Epoch(rec.Current); ok {
-		platform, _, err := contracts.PlatformAddress(o.Registry, e.PlatformID)
-		if err != nil {
-			return err
-		}
-		to = append(to, platform)
-	}
-	m := &contracts.Retire{QueryID: NewQueryID()}
-	return o.sendTo(ctx, contracts.ValueCheck, m.QueryID, m, to...)
-}

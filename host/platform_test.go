@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -118,7 +119,20 @@ func (p *onePlatform) bundle(o *Operator) *attestation.Bundle {
 
 func (p *onePlatform) register(o *Operator) {
 	p.Helper()
-	if err := o.Register(p.Context(), p.bundle(o)); err != nil {
+	if err := o.Register(p.Context(), always(p.bundle(o))); err != nil {
+		p.Fatal(err)
+	}
+	p.told(o)
+}
+
+// always is an enclave that has one bundle.
+func always(b *attestation.Bundle) func(context.Context) (*attestation.Bundle, error) {
+	return func(context.Context) (*attestation.Bundle, error) { return b, nil }
+}
+
+func (p *onePlatform) told(o *Operator) {
+	p.Helper()
+	if err := o.Told(); err != nil {
 		p.Fatal(err)
 	}
 }
@@ -137,10 +151,11 @@ func (p *onePlatform) record(held int) *registry.Platform {
 	return r
 }
 
-// renewals counts how often the registry's word was asked for.
-func (p *onePlatform) renewals() (n int) {
+// renewals counts how often the registry's word was asked for; held slots are
+// checked.
+func (p *onePlatform) renewals(held int) (n int) {
 	p.Helper()
-	acc, err := p.client.Account(p.Context(), p.record(2).Address)
+	acc, err := p.client.Account(p.Context(), p.record(held).Address)
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -203,7 +218,7 @@ func TestSlots(t *testing.T) {
 
 	late := p.bundle(third)
 	before := p.balance(third)
-	wantRefusal(t, third.Register(t.Context(), late), contracts.CodeNoSlot, true, "all 2 slots of platform")
+	wantRefusal(t, third.Register(t.Context(), always(late)), contracts.CodeNoSlot, true, "all 2 slots of platform")
 	if after := p.balance(third); after != before {
 		t.Errorf("a foreseen refusal cost %d", before-after)
 	}
@@ -211,11 +226,11 @@ func TestSlots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := registration(late, &claims.Heads, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantRefusal(t, third.Send(t.Context(), third.Node, contracts.ValueRegister, 1, raw{body}), contracts.CodeNoSlot, false, "ERR_NO_SLOT")
+	err = third.do(t.Context(), "register all the same", func(q uint64) ([]chain.Message, error) {
+		body, err := registration(late, &claims.Heads, q)
+		return []chain.Message{{To: third.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
+	}, third.Node)
+	wantRefusal(t, err, contracts.CodeNoSlot, false, "ERR_NO_SLOT")
 	p.record(2)
 
 	// A node's next epoch keeps its slot.
@@ -223,7 +238,7 @@ func TestSlots(t *testing.T) {
 	if s := p.record(2).State.Holders[first.Node]; s.Epoch != 2 {
 		t.Errorf("the slot is of epoch %d", s.Epoch)
 	}
-	if n := p.renewals(); n != 1 {
+	if n := p.renewals(2); n != 1 {
 		t.Errorf("the registry was asked %d times", n)
 	}
 	// The end of a registration frees it.
@@ -271,7 +286,7 @@ func TestSlotsFollowRegistry(t *testing.T) {
 	}
 	id := p.record(3).State.Key.ID
 	p.decide(first, "revoke-platform", json.RawMessage(fmt.Sprintf("%q", fmt.Sprintf("%x", id))))
-	wantRefusal(t, first.Register(t.Context(), p.bundle(first)), contracts.CodeRevoked, true, "is revoked by the registry")
+	wantRefusal(t, first.Register(t.Context(), always(p.bundle(first))), contracts.CodeRevoked, true, "is revoked by the registry")
 }
 
 func TestCountsSlots(t *testing.T) {

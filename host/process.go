@@ -55,12 +55,12 @@ seqno = %d
 root_hash = "%x"
 file_hash = "%x"
 
-%s`, chainID, n.Registry.String(), n.addr.String(), head, t.Seqno, t.RootHash, t.FileHash, tables)
+%s`, chainID, n.Registry.String(), n.op.Node.String(), head, t.Seqno, t.RootHash, t.FileHash, tables)
 }
 
 // start runs the enclave's program and waits until it says where it listens.
 func (n *node) start(ctx context.Context) (*process, error) {
-	chainID, err := n.client.ChainID(ctx)
+	chainID, err := n.op.Client.ChainID(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/xssnick/tonutils-go/tlb"
 	"github.com/xssnick/tonutils-go/tvm/cell"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -19,28 +18,63 @@ import (
 // registerTimeout is how long a registration may take before it is an error.
 const registerTimeout = 3 * time.Minute
 
-// deploy creates the node's contract.
-func (n *node) deploy(ctx context.Context, body *cell.Cell) error {
-	_, init, err := contracts.NodeAddress(n.Registry, n.writer.Address(), n.Index)
-	if err != nil {
+// Register registers an enclave's bundle as the node's next epoch. Before, it
+// makes sure that the machine has a slot for the node, and deploys the machine's
+// Platform contract where nobody has; see docs/spec/contracts-platform.md. newest
+// returns the enclave's newest bundle: one is too old soon, since it names a
+// block.
+func (o *Operator) Register(ctx context.Context, newest func(context.Context) (*attestation.Bundle, error)) error {
+	b, claims, err := o.next(ctx, newest)
+	if err != nil || b == nil {
 		return err
 	}
-	var si tlb.StateInit
-	if err := tlb.LoadFromCell(&si, init.MustBeginParse()); err != nil {
-		return fmt.Errorf("initial state of the node: %w", err)
-	}
-	// The first message brings the money that the contract keeps; the second
-	// one's rest comes back.
-	_, err = n.writer.Send(ctx, "deploy-"+n.addr.String(),
-		chain.Message{To: n.addr, Amount: nano(balance), StateInit: &si},
-		chain.Message{To: n.addr, Amount: nano(contracts.ValueSmall), Body: body})
-	if err != nil {
+	if err := o.seekSlot(ctx, b, o.Log); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
-	defer cancel()
-	_, err = n.awaitNode(ctx, func(r *registry.Node) bool { return r.Endpoint == n.Public })
-	return err
+	if b, claims, err = o.next(ctx, newest); err != nil || b == nil { // again: that took time
+		return err
+	}
+	digest := b.Digest()
+	o.Log.Info("registering", "epoch", claims.Epoch, "claims", fmt.Sprintf("%x", digest[:8]))
+	return o.do(ctx, registering(b), func(query uint64) ([]chain.Message, error) {
+		body, err := registration(b, &claims.Heads, query)
+		return []chain.Message{{To: o.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
+	}, o.Node)
+}
+
+// registering names the registration of a bundle.
+func registering(b *attestation.Bundle) string {
+	return fmt.Sprintf("register the bundle with claims %x", b.Digest())
+}
+
+// next returns a bundle that can be the node's next epoch; nil when it is
+// registered.
+func (o *Operator) next(ctx context.Context, newest func(context.Context) (*attestation.Bundle, error)) (*attestation.Bundle, *attestation.Claims, error) {
+	b, err := newest(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	claims, err := b.Claims()
+	if err != nil {
+		return nil, nil, err
+	}
+	if claims.Node != o.Node {
+		return nil, nil, attestation.BadInput("the bundle is of node %v, this wallet's is %v", claims.Node, o.Node)
+	}
+	if found, err := o.resume(ctx, registering(b)); found || err != nil {
+		return nil, nil, err
+	}
+	rec, err := o.Record(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e, ok := rec.Epoch(rec.Current); ok && e.ClaimsDigest == b.Digest() {
+		return nil, nil, nil
+	}
+	if claims.Epoch != rec.Current+1 {
+		return nil, nil, attestation.ChainDisagrees("the bundle is of epoch %d, the node's next is %d", claims.Epoch, rec.Current+1)
+	}
+	return b, claims, nil
 }
 
 // register puts the enclave's bundle on the chain as the node's next epoch, and
@@ -48,46 +82,26 @@ func (n *node) deploy(ctx context.Context, body *cell.Cell) error {
 func (n *node) register(ctx context.Context, proc *process) (*registry.Node, error) {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	bundle, err := proc.bundle(ctx)
+	var unknown *attestation.UnknownError
+	if err := n.op.Register(ctx, proc.bundle); err != nil && !errors.As(err, &unknown) {
+		return nil, err
+	} // that it could not be found out says nothing: the record does
+	b, err := proc.bundle(ctx)
 	if err != nil {
 		return nil, err
 	}
-	op := n.operator()
-	if err := op.seekSlot(ctx, bundle, n.Log); err != nil {
-		return nil, err
-	}
-	if bundle, err = proc.bundle(ctx); err != nil { // again: it names a block, and that took time
-		return nil, err
-	}
-	claims, err := bundle.Claims()
+	claims, err := b.Claims()
 	if err != nil {
 		return nil, err
 	}
-	digest := bundle.Digest()
-	query := NewQueryID()
-	body, err := registration(bundle, &claims.Heads, query)
-	if err != nil {
-		return nil, err
-	}
-	n.Log.Info("registering", "epoch", claims.Epoch, "claims", fmt.Sprintf("%x", digest[:8]))
-	id := fmt.Sprintf("register-%x", digest)
-	sent, err := n.writer.Send(ctx, id, chain.Message{To: n.addr, Amount: nano(contracts.ValueRegister), Body: body})
-	if err != nil {
-		return nil, err
-	}
-	var refused *attestation.RefusedError
-	if err := op.awaitDone(ctx, query, sent.LT, n.addr); errors.As(err, &refused) {
-		return nil, err
-	} // any other failure says nothing: the record does
-	return n.awaitNode(ctx, func(r *registry.Node) bool {
+	rec, err := n.awaitNode(ctx, func(r *registry.Node) bool {
 		e, ok := r.Epoch(claims.Epoch)
-		return ok && r.Current == claims.Epoch && e.Active && e.ClaimsDigest == digest
+		return ok && r.Current == claims.Epoch && e.Active && e.ClaimsDigest == b.Digest()
 	})
-}
-
-// operator speaks for the node to contracts, with the node's wallet and journal.
-func (n *node) operator() *Operator {
-	return &Operator{Client: n.client, Registry: n.Registry, Node: n.addr, index: n.Index, writer: n.writer, reader: n.reg}
+	if err != nil {
+		return nil, err
+	}
+	return rec, n.op.Told()
 }
 
 // bundle returns the enclave's newest.
@@ -163,7 +177,7 @@ func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 	if err != nil {
 		return err
 	}
-	rec, err := n.reg.Node(ctx, n.addr)
+	rec, err := n.op.Record(ctx)
 	if err != nil {
 		return err
 	}
@@ -178,7 +192,7 @@ func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 		case <-time.After(wait):
 		}
 	}
-	_, err = n.client.SendExternal(ctx, n.addr, nil, m.Body(), func(a *chain.Account) bool {
+	_, err = n.op.Client.SendExternal(ctx, n.op.Node, nil, m.Body(), func(a *chain.Account) bool {
 		r, err := registry.NodeOf(a)
 		return err == nil && r.Anchor.Size >= v.Size
 	})

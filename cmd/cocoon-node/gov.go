@@ -96,15 +96,9 @@ func govSend(name, arg, short string, prepare func(arg string) (action, error)) 
 				if err != nil {
 					return err
 				}
-				o, err := f.open(ctx, env)
-				if err != nil {
-					return err
-				}
-				defer o.Client.Close()
-				if err := do(ctx, o); err != nil {
-					return err
-				}
-				return showRoot(ctx, env, registry.Reader{Reader: o.Client}, o.Registry)
+				return f.run(ctx, env, do, func(o *host.Operator) error {
+					return showRoot(ctx, env, registry.Reader{Reader: o.Client}, o.Registry)
+				})
 			}
 		},
 	}

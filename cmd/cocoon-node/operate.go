@@ -12,10 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xssnick/tonutils-go/tvm/cell"
-
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
@@ -74,7 +71,28 @@ func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Opera
 		client.Close()
 		return nil, err
 	}
+	o.Note = func(text string) { env.Logf("%s", text) }
 	return o, nil
+}
+
+// run opens the operator, does an action, and prints what follows from it.
+func (f *operatorFlags) run(ctx context.Context, env *command.Env, do action, show func(*host.Operator) error) error {
+	o, err := f.open(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer o.Client.Close()
+	defer o.Close()
+	if err := do(ctx, o); err != nil {
+		return err
+	}
+	if t := o.Repeated(); !t.IsZero() {
+		env.Logf("this was begun at %s, and is done; nothing was paid for it again. The same command once more is a new one", t.Format(time.RFC3339))
+	}
+	if err := show(o); err != nil {
+		return err
+	}
+	return o.Told()
 }
 
 // action is what a command does with an open operator.
@@ -103,15 +121,7 @@ func operatorCommand(name, args, short, long, example string, prepare func(conte
 				if err != nil {
 					return err
 				}
-				o, err := f.open(ctx, env)
-				if err != nil {
-					return err
-				}
-				defer o.Client.Close()
-				if err := do(ctx, o); err != nil {
-					return err
-				}
-				return printRecord(ctx, env, o)
+				return f.run(ctx, env, do, func(o *host.Operator) error { return printRecord(ctx, env, o) })
 			}
 		},
 	}
@@ -134,23 +144,17 @@ var (
 			return func(ctx context.Context, o *host.Operator) error { return o.Unregister(ctx) }, nil
 		})
 	stakeCommand = operatorCommand("stake", "COINS", "add coins from the wallet to the node's stake",
-		"The stake stands behind what the node signs: provable faults cost it. Every call adds: after one\n"+
-			"that was interrupted, look at `cocoon-node status` before the next.", "cocoon-node stake 100"+flagsExample,
+		"The stake stands behind what the node signs: provable faults cost it. After an interruption or an\n"+
+			"error repeat the same command with the same --dir: it finds what became of it, and pays once.", "cocoon-node stake 100"+flagsExample,
 		func(_ context.Context, env *command.Env) (action, error) {
 			amount, err := coins(env.Args[0])
-			return func(ctx context.Context, o *host.Operator) error {
-				q := host.NewQueryID()
-				return o.Send(ctx, o.Node, amount+contracts.ValueSmall, q, &contracts.Stake{QueryID: q})
-			}, err
+			return func(ctx context.Context, o *host.Operator) error { return o.Stake(ctx, amount) }, err
 		})
 	unstakeCommand = operatorCommand("unstake", "COINS", "start the way out for a part of the stake",
 		"It can be withdrawn once the registry's unbonding time is over, and loses to faults until then.", "cocoon-node unstake 100"+flagsExample,
 		func(_ context.Context, env *command.Env) (action, error) {
 			amount, err := coins(env.Args[0])
-			return func(ctx context.Context, o *host.Operator) error {
-				q := host.NewQueryID()
-				return o.Send(ctx, o.Node, contracts.ValueSmall, q, &contracts.Unbond{QueryID: q, Amount: amount})
-			}, err
+			return func(ctx context.Context, o *host.Operator) error { return o.Unstake(ctx, amount) }, err
 		})
 	withdrawCommand = &command.Command{
 		Name: "withdraw", Short: "pay out credits and unbonded stake to the wallet",
@@ -176,16 +180,8 @@ func withdraw(ctx context.Context, env *command.Env, f *operatorFlags, surplus s
 			return fmt.Errorf("--surplus: %w", err)
 		}
 	}
-	o, err := f.open(ctx, env)
-	if err != nil {
-		return err
-	}
-	defer o.Client.Close()
-	q := host.NewQueryID()
-	if err := o.Send(ctx, o.Node, contracts.ValueSmall, q, &contracts.Withdraw{QueryID: q, Surplus: amount}); err != nil {
-		return err
-	}
-	return printRecord(ctx, env, o)
+	do := func(ctx context.Context, o *host.Operator) error { return o.Withdraw(ctx, amount) }
+	return f.run(ctx, env, do, func(o *host.Operator) error { return printRecord(ctx, env, o) })
 }
 
 // coins reads a positive amount of coins with up to nine decimals, as nano.
@@ -208,22 +204,30 @@ func coins(s string) (uint64, error) {
 }
 
 func register(ctx context.Context, env *command.Env) (action, error) {
-	data, err := bundleOf(ctx, env.Args[0])
+	newest := func(ctx context.Context) (*attestation.Bundle, error) { return bundleOf(ctx, env.Args[0]) }
+	if _, err := newest(ctx); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, o *host.Operator) error { return o.Register(ctx, newest) }, nil
+}
+
+// bundleOf reads the newest bundle of a relay, or a file.
+func bundleOf(ctx context.Context, from string) (*attestation.Bundle, error) {
+	var data []byte
+	var err error
+	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
+		data, err = get(ctx, from, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	} else {
+		data, err = command.ReadFile(from, attestation.MaxBundleSize)
+	}
 	if err != nil {
 		return nil, err
 	}
 	b, err := attestation.ParseBundle(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", env.Args[0], err)
+		return nil, fmt.Errorf("%s: %w", from, err)
 	}
-	return func(ctx context.Context, o *host.Operator) error { return o.Register(ctx, b) }, nil
-}
-
-func bundleOf(ctx context.Context, from string) ([]byte, error) {
-	if !strings.HasPrefix(from, "http://") && !strings.HasPrefix(from, "https://") {
-		return command.ReadFile(from, attestation.MaxBundleSize)
-	}
-	return get(ctx, from, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
+	return b, nil
 }
 
 // get reads a public file of a relay.
@@ -269,8 +273,7 @@ func anchor(ctx context.Context, env *command.Env) (action, error) {
 			env.Logf("the chain covers all %d receipts already", rec.Anchor.Size)
 			return nil
 		}
-		q := host.NewQueryID()
-		return o.Send(ctx, o.Node, contracts.ValueSmall, q, anchorMessage{&contracts.AnchorInternal{QueryID: q, Anchor: a.Anchor, Signature: a.Signature}})
+		return o.Anchor(ctx, a)
 	}, nil
 }
 
@@ -296,8 +299,3 @@ func printRecord(ctx context.Context, env *command.Env, o *host.Operator) error 
 	}
 	return nil
 }
-
-// anchorMessage is an anchor as a [host.Message]: it can't fail.
-type anchorMessage struct{ *contracts.AnchorInternal }
-
-func (m anchorMessage) Body() (*cell.Cell, error) { return m.AnchorInternal.Body(), nil }

@@ -72,22 +72,29 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 	if err != nil {
 		return err
 	}
+	defer o.Close()
+	o.Note = func(text string) { env.Logf("%s", text) }
 	id, err := sess.chain.ChainID(ctx)
 	if err != nil {
 		return err
 	}
-	m := &contracts.ChallengeReceipt{QueryID: host.NewQueryID(), ChainID: id, Payout: o.Wallet(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
+	m := &contracts.ChallengeReceipt{ChainID: id, Payout: o.Wallet(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
 	m.Sign(f.HolderKey())
 	bond := root.State.Params.ChallengeBond
-	if err := o.Send(ctx, f.Receipt.Head.Node, bond+contracts.ValueChallenge, m.QueryID, m); err != nil {
+	err = o.Send(ctx, fmt.Sprintf("challenge %x of node %v", m.ID(), f.Receipt.Head.Node), bond+contracts.ValueChallenge, func(q uint64) host.Message {
+		m.QueryID = q
+		return m
+	}, f.Receipt.Head.Node)
+	if err != nil {
 		return err
 	}
 	deadline := time.Now().Add(time.Duration(root.State.Params.AnswerWindow) * time.Second).UTC()
 	if env.JSON {
-		return env.PrintJSON(map[string]any{"challenge": hexOf(m.ID()), "node": f.Receipt.Head.Node, "bond_nano": bond, "answer_until": deadline, "simulated": simulated(sess.policy)})
+		err = env.PrintJSON(map[string]any{"challenge": hexOf(m.ID()), "node": f.Receipt.Head.Node, "bond_nano": bond, "answer_until": deadline, "simulated": simulated(sess.policy)})
+	} else {
+		_, err = fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), command.Coins(bond))
 	}
-	fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), command.Coins(bond))
-	return nil
+	return errors.Join(err, o.Told())
 }
 
 // challengeable finds out whether a challenge could be won, before anything is
