@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xssnick/tonutils-go/ton"
+
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/devnet"
@@ -46,7 +48,7 @@ func TestSettle(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			ls.Inject(devnet.Fault{Match: isSend, Refuse: true}) // nothing can be sent any more
+			ls.Inject(devnet.Fault{Match: isSend, Refuse: true, Error: &ton.LSError{Text: "no"}}) // nothing can be sent any more
 			if err := clock.Advance(tc.ahead); err != nil {
 				t.Fatal(err)
 			}
