@@ -5,11 +5,13 @@ package scenario
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,12 +29,33 @@ type stage struct {
 	pids []int // of processes that must be gone in the end
 }
 
-func TestScenario(t *testing.T) {
-	dir := t.TempDir()
-	bin, work := filepath.Join(dir, "bin"), filepath.Join(dir, "work")
-	if err := programs.Build(t.Context(), bin); err != nil {
+// binDir holds the programs for all tests.
+var binDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "cocoon-scenario-*")
+	if err != nil {
+		panic(err)
+	}
+	binDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+var build = sync.OnceValue(func() error { return programs.Build(context.Background(), binDir) })
+
+// built returns the directory of the programs.
+func built(t *testing.T) string {
+	t.Helper()
+	if err := build(); err != nil {
 		t.Fatal(err)
 	}
+	return binDir
+}
+
+func TestScenario(t *testing.T) {
+	bin, work := built(t), filepath.Join(t.TempDir(), "work")
 	if err := os.Mkdir(work, 0o755); err != nil {
 		t.Fatal(err)
 	}
