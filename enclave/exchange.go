@@ -28,17 +28,9 @@ func (e *Enclave) gateway(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rc := http.NewResponseController(w)
-	end := time.Now().Add(e.opts.Waits.Total)
-	body := &idleReader{r: http.MaxBytesReader(w, r.Body, maxSealed), extend: func() error {
-		next := time.Now().Add(e.opts.Waits.Idle)
-		if next.After(end) {
-			next = end
-		}
-		return rc.SetReadDeadline(next)
-	}}
 	w.Header().Set("Content-Type", sealed.ResponseType)
 	w.Header().Set("Cache-Control", "no-store")
-	in, err := e.keys.Open(r.Context(), e.opts.Now(), body)
+	in, err := e.keys.Open(r.Context(), e.opts.Now(), http.MaxBytesReader(w, r.Body, maxSealed))
 	var refused *sealed.NotStartedError
 	switch {
 	case errors.As(err, &refused):

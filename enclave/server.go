@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/internal/pace"
 )
 
 // Limits of the outer HTTP server.
@@ -24,7 +25,7 @@ const (
 // (docs/spec/sealed.md, docs/spec/log.md). The caller listens.
 func (e *Enclave) Server() *http.Server {
 	return &http.Server{
-		Handler:           paced(e.handler(), e.opts.Waits.Idle),
+		Handler:           pace.Handler(e.handler(), e.opts.Waits.Idle, e.opts.Waits.Total),
 		ReadHeaderTimeout: e.opts.Waits.Header,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/cocoon-go/cocoon/internal/pace"
 )
 
 // Limits of the relay.
@@ -28,7 +30,7 @@ const (
 // ciphertext and public files only: a relay that lies, drops or delays can
 // make a client give up, never believe something.
 func relay(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
-	return paced(forward(enclave, own, log), bodyIdle, bodyTotal)
+	return pace.Handler(forward(enclave, own, log), bodyIdle, bodyTotal)
 }
 
 func forward(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
@@ -74,7 +76,7 @@ func failure(r *http.Request, err error) (status int, text string) {
 	switch {
 	case errors.As(err, &tooMany):
 		return http.StatusRequestEntityTooLarge, "the request is too large"
-	case cameSlowly(r):
+	case pace.Slow(r):
 		return http.StatusRequestTimeout, "the request came too slowly"
 	}
 	return http.StatusBadGateway, "the enclave does not answer"

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cocoon-go/cocoon/internal/pace"
 )
 
 const gatewayPath = "/.well-known/ohttp-gateway"
@@ -27,7 +29,7 @@ func testRelay(t *testing.T, idle, total time.Duration, enclave http.HandlerFunc
 		t.Fatal(err)
 	}
 	own := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "own") })
-	s := httptest.NewServer(paced(forward(u, own, slog.New(slog.DiscardHandler)), idle, total))
+	s := httptest.NewServer(pace.Handler(forward(u, own, slog.New(slog.DiscardHandler)), idle, total))
 	t.Cleanup(s.Close)
 	return s
 }

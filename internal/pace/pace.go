@@ -1,4 +1,8 @@
-package host
+// Package pace gives up on HTTP/1 peers that send a request, or take an answer, in
+// drops: whoever does holds a connection, and maybe a slot of an engine, for good.
+// It works on the connection's deadlines, so the handler's reads and writes fail;
+// nothing waits in a goroutine of its own.
+package pace
 
 import (
 	"context"
@@ -11,16 +15,19 @@ import (
 	"time"
 )
 
-// paced gives up on peers that send a request, or take an answer, in drops: each
-// piece must pass within idle, and a request within total.
-func paced(h http.Handler, idle, total time.Duration) http.Handler {
+// Handler paces the peers of h: each piece of a request's body or of an answer
+// must pass within idle, and a whole body within total. A body that h does not
+// read must come within idle too. An answer may take any time, as long as pieces
+// pass.
+func Handler(h http.Handler, idle, total time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := &pacedWriter{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle}
+		p := &writer{ResponseWriter: w, rc: http.NewResponseController(w), idle: idle}
 		if r.ContentLength != 0 {
 			_ = p.rc.SetReadDeadline(time.Now().Add(idle)) // for bodies that nobody reads
-			b := &pacedBody{ReadCloser: r.Body, rc: p.rc, idle: idle, end: time.Now().Add(total)}
-			r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, b))
-			r.Body = b
+			paced := &body{ReadCloser: r.Body, rc: p.rc, idle: idle, end: time.Now().Add(total)}
+			r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, paced))
+			r.Body = paced
+			defer paced.over()
 		}
 		p.extend() // the last request on this connection left its own
 		h.ServeHTTP(p, r)
@@ -29,16 +36,16 @@ func paced(h http.Handler, idle, total time.Duration) http.Handler {
 
 type bodyKey struct{}
 
-// cameSlowly reports whether a request was given up because its body did not
+// Slow reports whether a request was given up because its body did not
 // come in time. The error of a proxy does not always tell.
-func cameSlowly(r *http.Request) bool {
-	b, ok := r.Context().Value(bodyKey{}).(*pacedBody)
+func Slow(r *http.Request) bool {
+	b, ok := r.Context().Value(bodyKey{}).(*body)
 	return ok && b.slow.Load()
 }
 
-// pacedBody extends the deadline of the connection before every read. Package
+// body extends the deadline of the connection before every read. Package
 // http lifts it when the body is whole: an answer may take longer.
-type pacedBody struct {
+type body struct {
 	io.ReadCloser
 	rc   *http.ResponseController
 	idle time.Duration
@@ -49,7 +56,7 @@ type pacedBody struct {
 	closed bool // the connection may be in another request
 }
 
-func (b *pacedBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	next := time.Now().Add(b.idle)
 	if next.After(b.end) {
 		next = b.end
@@ -64,7 +71,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *pacedBody) deadline(at time.Time) error {
+func (b *body) deadline(at time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -73,37 +80,42 @@ func (b *pacedBody) deadline(at time.Time) error {
 	return b.rc.SetReadDeadline(at)
 }
 
-func (b *pacedBody) Close() error {
-	b.mu.Lock()
-	b.closed = true
-	b.mu.Unlock()
+func (b *body) Close() error {
+	b.over()
 	return b.ReadCloser.Close()
 }
 
-// pacedWriter extends the deadline of the connection before every write.
-type pacedWriter struct {
+// over leaves the connection alone from now on.
+func (b *body) over() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+}
+
+// writer extends the deadline of the connection before every write.
+type writer struct {
 	http.ResponseWriter
 	rc   *http.ResponseController
 	idle time.Duration
 }
 
-func (p *pacedWriter) extend() { _ = p.rc.SetWriteDeadline(time.Now().Add(p.idle)) }
+func (p *writer) extend() { _ = p.rc.SetWriteDeadline(time.Now().Add(p.idle)) }
 
-func (p *pacedWriter) WriteHeader(status int) {
+func (p *writer) WriteHeader(status int) {
 	p.extend()
 	p.ResponseWriter.WriteHeader(status)
 }
 
-func (p *pacedWriter) Write(b []byte) (int, error) {
+func (p *writer) Write(b []byte) (int, error) {
 	p.extend()
 	return p.ResponseWriter.Write(b)
 }
 
 // FlushError implements what http.ResponseController looks for.
-func (p *pacedWriter) FlushError() error {
+func (p *writer) FlushError() error {
 	p.extend()
 	return p.rc.Flush()
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (p *pacedWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+func (p *writer) Unwrap() http.ResponseWriter { return p.ResponseWriter }
