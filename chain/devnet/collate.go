@@ -69,7 +69,7 @@ func (c *Chain) collate(prev *Block, cfg *config, prevBlocks tuple.Tuple, utime 
 		c: c, cfg: cfg, workchain: workchain, ctx: ctx, startLT: startLT, endLT: startLT, room: c.opts.MaxTransactions,
 		accounts: &tlb.ShardAccountsAugDict{AugmentedDictionary: prev.accounts.Copy()},
 		live:     map[[32]byte]*liveAccount{},
-		in:       must(tlb.NewInMsgDescrAugDict()), out: must(tlb.NewOutMsgDescrAugDict()),
+		in:       newInDescr(), out: newOutDescr(),
 		queue: c.queues[workchain].copy(),
 	}
 	if err := k.cleanQueue(neighbourDone); err != nil {

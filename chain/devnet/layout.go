@@ -284,7 +284,7 @@ func buildBlock(p blockParams) (*Block, error) {
 		return nil, fmt.Errorf("block header: %w", err)
 	}
 	if !p.flow.balanced() {
-		return nil, fmt.Errorf("value flow does not balance: %+v", p.flow)
+		return nil, fmt.Errorf("value flow does not balance: from %d + imported %d + fees imported %d != to %d + exported %d + fees %d", p.flow.from, p.flow.imported, p.flow.feesImported, p.flow.to, p.flow.exported, p.flow.fees)
 	}
 	update, err := stateUpdate(p.oldState, p.newState)
 	if err != nil {
