@@ -29,8 +29,8 @@ func Handler(h http.Handler, idle, total time.Duration) http.Handler {
 			r.Body = paced
 			defer paced.over()
 		}
-		p.extend() // the last request on this connection left its own
 		h.ServeHTTP(p, r)
+		p.extend() // for what package http has yet to write
 	})
 }
 
