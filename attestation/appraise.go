@@ -128,6 +128,10 @@ func (a *appraisal) binding() {
 		a.skip("report data: no claims were given to compare it with")
 		return
 	}
+	if a.f.module(&a.s).Confidential() {
+		a.bindingOfModule()
+		return
+	}
 	rd := a.f.ReportData()
 	d := a.s.Claims.Digest()
 	a.check(bytes.Equal(rd[:32], d[:]), fault.FamilyFalse, "binding.claims", "the report data names these claims",
@@ -139,6 +143,10 @@ func (a *appraisal) binding() {
 	}
 	a.check(bytes.Equal(rd[32:], nonce[:]), fault.FamilyFalse, "binding.nonce", what,
 		hex.EncodeToString(nonce[:]), hex.EncodeToString(rd[32:]))
+	a.liveNonce()
+}
+
+func (a *appraisal) liveNonce() {
 	a.rule(a.s.Nonce != nil || !a.p.f.Evidence.LiveNonce, "evidence.live_nonce", "a live nonce is used when the policy asks for one",
 		fmt.Sprint(a.p.f.Evidence.LiveNonce), fmt.Sprint(a.s.Nonce != nil))
 }
@@ -213,8 +221,8 @@ func (a *appraisal) age() {
 
 func (a *appraisal) measurement() {
 	m, ok := a.f.Measurement()
-	if !ok || a.f.Kind == KindTPM {
-		return // of enclaves, GPUs and TPMs their own rules judge what runs
+	if !ok || a.f.module(&a.s).Confidential() {
+		return // of enclaves, GPUs and paravisors their own rules judge what runs
 	}
 	got := hex.EncodeToString(m[:])
 	const text = "the code that runs is accepted"

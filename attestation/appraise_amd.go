@@ -43,6 +43,9 @@ func (a *appraisal) amd() {
 		return
 	}
 	a.rule(f.HasHardwareID, "snp.chip_id", "the machine can be told from others", "a chip id", "the host has hidden it, and the signing key is not the chip's")
+	if a.f.module(&a.s).Confidential() {
+		return // in a register of the TPM
+	}
 	want := a.s.Claims.Body.Configuration
 	a.check(r.HostData == want, fault.FamilyFalse, "binding.configuration", "the guest runs the configuration that it claims",
 		"HOST_DATA "+hex.EncodeToString(want[:]), hex.EncodeToString(r.HostData[:]))

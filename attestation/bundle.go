@@ -212,6 +212,18 @@ func ConfigurationRTMR3(configuration [32]byte) [48]byte {
 	return sha512.Sum384(append(make([]byte, 48), e[:]...))
 }
 
+// ConfigurationPCR is the register of a TPM that holds the configuration of an
+// enclave whose TPM a paravisor vouches for.
+const ConfigurationPCR = 15
+
+// ConfigurationPCRValue returns that register, in the SHA-256 bank: extended once,
+// by SHA-256("cocoon/configuration/v1\n" || configuration digest), and by nothing
+// else.
+func ConfigurationPCRValue(configuration [32]byte) [32]byte {
+	e := sha256.Sum256(append([]byte(domainConfiguration), configuration[:]...))
+	return sha256.Sum256(append(make([]byte, 32), e[:]...))
+}
+
 // PlatformID returns the id of a machine: SHA-256 over the kind of evidence
 // ("tdx" or "snp") and the hardware id (PPID, CHIP_ID).
 func PlatformID(kind string, hardwareID []byte) [32]byte {

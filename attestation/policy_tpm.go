@@ -2,6 +2,7 @@ package attestation
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -11,18 +12,20 @@ import (
 
 // tpmSection is the section [tpm] of a policy file.
 type tpmSection struct {
-	Roots []string            `toml:"roots"`
-	PCRs  map[string][]string `toml:"pcrs"` // of the SHA-256 bank
+	Roots      []string            `toml:"roots"`
+	Paravisors []string            `toml:"paravisors"` // measurement digests
+	PCRs       map[string][]string `toml:"pcrs"`       // of the SHA-256 bank
 
 	UnsafeDevelopmentKeys []string `toml:"unsafe_development_keys"`
 	UnsafeHostTPM         bool     `toml:"unsafe_host_tpm"`
+	UnsafePersisted       bool     `toml:"unsafe_persisted_tpm"`
 }
 
 // tpmPolicy is [tpmSection] as values.
 type tpmPolicy struct {
-	roots, keys [][32]byte
-	pcrs        map[int][][]byte
-	host        bool
+	roots, keys, paravisors [][32]byte
+	pcrs                    map[int][][]byte
+	host, persisted         bool
 }
 
 // numPCRs is how many registers a TPM of a PC has (TCG PC Client Platform TPM
@@ -31,14 +34,14 @@ const numPCRs = 24
 
 func (p *Policy) buildTPM() error {
 	s := &p.f.TPM
-	t := &tpmPolicy{pcrs: map[int][][]byte{}, host: s.UnsafeHostTPM}
+	t := &tpmPolicy{pcrs: map[int][][]byte{}, host: s.UnsafeHostTPM, persisted: s.UnsafePersisted}
 	p.tpm = t
 	var errs []error
 	for _, l := range []struct {
 		key  string
 		list []string
 		to   *[][32]byte
-	}{{"tpm.roots", s.Roots, &t.roots}, {"tpm.unsafe_development_keys", s.UnsafeDevelopmentKeys, &t.keys}} {
+	}{{"tpm.roots", s.Roots, &t.roots}, {"tpm.paravisors", s.Paravisors, &t.paravisors}, {"tpm.unsafe_development_keys", s.UnsafeDevelopmentKeys, &t.keys}} {
 		ds, err := digests(l.key, l.list, 32)
 		errs = append(errs, err)
 		for _, d := range ds {
@@ -64,6 +67,18 @@ func (p *Policy) buildTPM() error {
 	return errors.Join(errs...)
 }
 
+// codePCR is the register that holds what the firmware of a paravisor started
+// (PFP 3.3.4.5). Without it, nothing says whose code extended the others.
+const codePCR = 4
+
+// checkParavisors refuses paravisors whose guests would be judged by nothing.
+func (p *Policy) checkParavisors() error {
+	if len(p.tpm.paravisors) == 0 || p.judges(codePCR) {
+		return nil
+	}
+	return problem("tpm.paravisors", "any code could run on them: register %d, of what the firmware starts, is judged neither in tpm.pcrs nor in event_log.registers", codePCR)
+}
+
 func (t *tpmPolicy) options(simulated [][32]byte) tpm.Options {
 	return tpm.Options{Roots: t.roots, SimulatedRoots: simulated, UnsafeDevelopmentKeys: t.keys}
 }
@@ -73,13 +88,29 @@ func (x *explainer) tpm() {
 	if len(t.pcrs) > 0 {
 		x.add("tpm.pcrs", "TPM: %d registers must have values that the policy lists.", len(t.pcrs))
 	}
-	x.choose(t.host, "tpm.confidential", "UNSAFE: TPM: the host may own the TPM.",
+	x.choose(t.host, "tpm.confidential", "UNSAFE: TPM: one that an authority certified counts, though the host may own it.",
 		"TPM: the hardware of a confidential VM must vouch for the TPM: the host has genuine ones too.")
+	x.add("tpm.paravisor", "TPM: of a confidential VM whose hardware vouches for its TPM, the paravisor must be one of %d that the policy lists.", len(t.paravisors))
+	x.choose(t.persisted, "tpm.persisted", "UNSAFE: TPM: a paravisor may take the TPM's key from the host's disk.",
+		"TPM: a paravisor must have made the TPM's key in this boot.")
 	x.add("tpm.event_log", "TPM: an event log, when there is one, must replay to the registers.")
-	x.when(len(t.keys) > 0, "tpm.development", "UNSAFE: TPM: %d keys that nobody has certified are accepted.", len(t.keys))
+	x.when(len(t.keys) > 0, "tpm.development", "UNSAFE: TPM: %d keys count that nobody has certified, whoever owns the TPM.", len(t.keys))
+}
+
+// judges reports whether the policy judges one of these registers of a TPM.
+func (p *Policy) judges(pcrs ...int) bool {
+	return slices.ContainsFunc(pcrs, func(n int) bool {
+		_, value := p.tpm.pcrs[n]
+		_, made := p.log.registers[fmt.Sprint(registerPCR, n)]
+		return value || made
+	})
 }
 
 func (w *warner) tpm(p *Policy) {
 	w.unsafe("tpm.unsafe_host_tpm", p.tpm.host, "quotes of a TPM that the host owns prove nothing against the host")
+	w.unsafe("tpm.unsafe_persisted_tpm", p.tpm.persisted, "the host may know the TPM's key, where the paravisor did not seal it")
+	if len(p.tpm.paravisors) > 0 && !p.judges(8, 9, 11, 12) {
+		w.add("tpm.paravisors", "of the guest only register 4 is judged: an initrd and a command line count only where they are part of the kernel's image")
+	}
 	w.unsafe("tpm.unsafe_development_keys", len(p.tpm.keys) > 0, "keys are accepted that nobody has certified")
 }

@@ -225,6 +225,7 @@ func TestSpecClaims(t *testing.T) {
 		"the body": hex.EncodeToString(body), "the digest": fmt.Sprintf("%x", c.Digest()), "the model root": fmt.Sprintf("%x", c.Body.ModelRoot()),
 		"the report data": fmt.Sprintf("%x", attestation.ReportData(c.Digest(), nil)), "the report data with a nonce": fmt.Sprintf("%x", attestation.ReportData(c.Digest(), &live)),
 		"the nonce of the GPUs": fmt.Sprintf("%x", nonce), "the event": hex.EncodeToString(event[:]), "RTMR3": hex.EncodeToString(rtmr[:]),
+		"the register of a TPM":    fmt.Sprintf("PCR15=%x", attestation.ConfigurationPCRValue(c.Body.Configuration)),
 		"a measurement of a TD":    fmt.Sprintf("%x", attestation.MeasurementTDX([48]byte{1}, [48]byte{2}, [48]byte{3}, [48]byte{4})),
 		"a measurement of a guest": fmt.Sprintf("%x", attestation.MeasurementSNP([48]byte{1})),
 		"the id of a TDX machine":  fmt.Sprintf("%x", attestation.PlatformID("tdx", bytes.Repeat([]byte{7}, 16))),

@@ -12,6 +12,7 @@ import (
 type Facts struct {
 	KeyDigest [32]byte     // SHA-256 of the attestation key, as a DER SubjectPublicKeyInfo
 	Name      []byte       // of the key's public area; nil when it was not given
+	Public    [32]byte     // SHA-256 of the public area, by which a caller names a key; zero when it was not given
 	Hierarchy Hierarchy    // when the key is a primary key and its public area was given
 	Scheme    Scheme       // how the key signs
 	Hash      eventlog.Alg // of the scheme
@@ -22,9 +23,10 @@ type Facts struct {
 	Certificate *Certificate // the key has a certificate up to a root of the caller's
 	Simulated   bool         // that root is a simulated one, and there is no HCL report
 
-	// Development: the host may control this TPM, such as one that software
-	// emulates (kind vtpm-dev), so its quotes prove nothing against the host.
-	// A production policy must refuse it.
+	// Development: nobody but the caller vouches for the key, by naming it in
+	// [Options.UnsafeDevelopmentKeys] or its root in [Options.SimulatedRoots]. The
+	// host may emulate this TPM, so its quotes prove nothing against the host. A
+	// production policy must refuse it.
 	Development bool
 
 	Quotes    []Attest // in the order of the evidence; all of one boot and one nonce
@@ -53,8 +55,8 @@ func (h *HCL) facts() *HCLFacts {
 
 // Confidential reports whether the TPM is part of a confidential VM, as verified
 // hardware evidence says. A certificate alone does not say so: the owner of the
-// host has genuine TPMs too.
-func (f *Facts) Confidential() bool { return f.HCL != nil }
+// host has genuine TPMs too. Nil facts are of no TPM at all.
+func (f *Facts) Confidential() bool { return f != nil && f.HCL != nil }
 
 // CheckExtraData compares the nonce of the quotes with the wanted one, which
 // must not be empty. A difference is false evidence: the quote answers somebody

@@ -32,6 +32,7 @@ type VMConfiguration struct {
 	RootThumbprint     string // of the certificate that releases the disk key, as reported
 	UniqueID           string // of the VM
 	CurrentTime        *int64 // unix seconds, as the paravisor believed
+	HardwareSealing    string // how the hardware seals the TPM's state for later boots; empty when not reported
 
 	// Other names the settings that are not known here, sorted.
 	Other []string
@@ -42,6 +43,13 @@ const (
 	maxKeys     = 16
 	maxMembers  = 64
 )
+
+// Fresh reports whether the paravisor says that no state of the TPM was brought
+// from the host's disk, so that the attestation key was made in this very boot.
+// What is not reported counts as brought.
+func (c *VMConfiguration) Fresh() bool {
+	return c.TPMPersisted != nil && !*c.TPMPersisted && (c.HardwareSealing == "" || c.HardwareSealing == "none")
+}
 
 // parseRuntime reads runtime data. Members that are not known are let in, for
 // the format grows; that a name occurs once is checked, and so is everything
@@ -134,6 +142,7 @@ func (c *VMConfiguration) parse(b []byte) error {
 		{"secure-boot", &c.SecureBoot}, {"console-enabled", &c.Console}, {"interactive-console-enabled", &c.InteractiveConsole},
 		{"tpm-enabled", &c.TPM}, {"tpm-persisted", &c.TPMPersisted}, {"filtered-vpci-devices-allowed", &c.FilteredVPCI},
 		{"root-cert-thumbprint", &c.RootThumbprint}, {"vmUniqueId", &c.UniqueID}, {"current-time", &c.CurrentTime},
+		{"hardware-sealing-policy", &c.HardwareSealing},
 	} {
 		v, ok := m[f.name]
 		if !ok {

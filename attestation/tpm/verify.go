@@ -149,7 +149,7 @@ func (f *Facts) quotes(e *Evidence, k *signer) error {
 	}
 	f.ExtraData = clone(f.Quotes[0].ExtraData)
 	if k.public != nil {
-		f.Name = k.public.Name()
+		f.Name, f.Public = k.public.Name(), k.public.Digest()
 		f.Hierarchy = k.public.hierarchy(f.Quotes[0].QualifiedSigner)
 	}
 	return nil
