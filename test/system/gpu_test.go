@@ -373,7 +373,7 @@ func TestGPUBootStops(t *testing.T) {
 			change: func(_ *testing.T, g *gpus) {
 				g.list = func(l []device.GPU) []device.GPU { return []device.GPU{l[0], l[0]} }
 			}},
-		{name: "another one the second time", want: isFalse, says: []string{inEvidence, "is not the device that was verified before"},
+		{name: "another one the second time", want: isFalse, says: []string{inEvidence, "is not one of those that were verified before"},
 			change: func(t *testing.T, g *gpus) {
 				spare, err := g.machine.Vendor.NewDevice(sim.NVIDIADeviceConfig{})
 				if err != nil {
