@@ -33,11 +33,12 @@ type Chain interface {
 }
 
 // Options is what a boot needs. All fields but Log, Poll and Waits are required,
-// those of GPUs when the configuration has GPUs.
+// those of GPUs and the TPM when the configuration has them.
 type Options struct {
 	Config   *Config
 	Device   device.Device
 	GPUs     device.GPUs // nil when the configuration has none
+	TPM      device.TPM  // nil when the configuration has none
 	Chain    Chain
 	Engine   engine.Engine
 	DataDir  string // where the log is kept; the host's disk
@@ -119,6 +120,9 @@ type pendingLeaf struct {
 func Boot(ctx context.Context, o Options) (*Enclave, error) {
 	if o.Config == nil || o.Device == nil || o.Chain == nil || o.Engine == nil || o.DataDir == "" || o.Now == nil || o.Software == "" {
 		return nil, attestation.BadInput("enclave: an option is missing")
+	}
+	if (o.Config.TPM == nil) != (o.TPM == nil) {
+		return nil, attestation.BadInput("enclave: a TPM is given or in the configuration, and not both")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

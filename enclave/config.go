@@ -10,6 +10,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/enclave/device"
 )
 
 // MaxConfigSize is the largest configuration file, in bytes.
@@ -27,6 +28,7 @@ type Config struct {
 	Upstream Upstream            // of engine "upstream"
 	Limits   Limits
 	GPU      GPUConfig
+	TPM      *device.TPMConfig // nil: none
 
 	digest [32]byte
 }
@@ -74,6 +76,7 @@ type configFile struct {
 		} `toml:"models"`
 	} `toml:"upstream"`
 	GPU    *gpuSection `toml:"gpu"`
+	TPM    *tpmSection `toml:"tpm"`
 	Limits struct {
 		Concurrent      int `toml:"concurrent"`
 		MaxTokens       int `toml:"max_tokens"`
@@ -119,6 +122,9 @@ func ParseConfig(data []byte) (*Config, error) {
 		return nil, err
 	}
 	if err := f.GPU.parse(&c.GPU); err != nil {
+		return nil, err
+	}
+	if c.TPM, err = f.TPM.parse(); err != nil {
 		return nil, err
 	}
 	if err := f.engine(c); err != nil {

@@ -67,8 +67,54 @@ func TestConfigGPU(t *testing.T) {
 	}
 }
 
+const tpmText = `
+[tpm]
+kind = "tpm"
+key = 0x81010002
+pcrs = [0, 4, 7]
+certificate = 0x01c10002
+`
+
+func TestConfigTPM(t *testing.T) {
+	c, err := ParseConfig([]byte(configText))
+	if err != nil || c.TPM != nil {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if c, err = ParseConfig([]byte(configText + tpmText)); err != nil {
+		t.Fatal(err)
+	}
+	if m := c.TPM; m.Key != 0x81010002 || m.Certificate != 0x01c10002 || len(m.PCRs) != 3 || m.PCRs[2] != 7 {
+		t.Errorf("%+v", m)
+	}
+	development := strings.Replace(strings.Replace(tpmText, `"tpm"`, `"vtpm-dev"`, 1), "certificate = 0x01c10002\n", "", 1)
+	if c, err = ParseConfig([]byte(configText + development)); err != nil || c.TPM.Certificate != 0 {
+		t.Fatal(err)
+	}
+	for _, r := range []struct{ old, new, want string }{
+		{`"tpm"`, `"swtpm"`, "tpm.kind"},
+		{"kind = \"tpm\"\n", "", "tpm.kind"},
+		{`"tpm"`, `"vtpm-dev"`, "contradicts"},
+		{"certificate = 0x01c10002\n", "", "needs tpm.certificate"},
+		{"0x81010002", "0x1", "configuration: TPM key"},
+		{"0x81010002", "-1", "configuration: "},
+		{"0x81010002", "0x181010002", "configuration: "},
+		{"[0, 4, 7]", "[]", "configuration: TPM: no register"},
+		{"[0, 4, 7]", "[0, 4, 77]", "configuration: TPM registers"},
+		{"key =", "handle =", "configuration: "},
+	} {
+		text := strings.Replace(tpmText, r.old, r.new, 1)
+		if text == tpmText {
+			t.Fatalf("%q is not there", r.old)
+		}
+		var bad *attestation.InputError
+		if c, err := ParseConfig([]byte(configText + text)); c != nil || !errors.As(err, &bad) || !strings.Contains(err.Error(), r.want) {
+			t.Errorf("%s: %v", r.new, err)
+		}
+	}
+}
+
 func FuzzParseConfig(f *testing.F) {
-	for _, s := range []string{"", "version = 1", configText, configText + gpuText,
+	for _, s := range []string{"", "version = 1", configText, configText + gpuText, configText + gpuText + tpmText,
 		strings.Replace(configText, "embedded", "upstream", 1) + "[upstream]\nurl = \"http://127.0.0.1:1\"\nprofile = \"vllm\"\nmodels = [{name = \"a\", digest = \"00\"}]\n[limits]\nconcurrent = 2\n"} {
 		f.Add([]byte(s))
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/tpm"
 )
 
 // collect has the hardware sign the claims over the latest block whose number
@@ -45,7 +46,11 @@ func (e *Enclave) collect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bundle, err := attestation.NewBundle(claims, append([]attestation.Item{{Kind: e.opts.Device.Kind(), Data: data}}, gpus...)...)
+	items := append([]attestation.Item{{Kind: e.opts.Device.Kind(), Data: data}}, gpus...)
+	if items, err = e.quoteTPM(ctx, digest, items); err != nil {
+		return err
+	}
+	bundle, err := attestation.NewBundle(claims, items...)
 	if err != nil {
 		return err
 	}
@@ -76,6 +81,25 @@ func (e *Enclave) claimGPUs(ctx context.Context, claims *attestation.Claims) ([]
 	}
 	claims.Body.GPUEvidence = digests(items)
 	return items, nil
+}
+
+// quoteTPM appends the TPM's quote over the claims digest.
+func (e *Enclave) quoteTPM(ctx context.Context, digest [32]byte, items []attestation.Item) ([]attestation.Item, error) {
+	if e.opts.TPM == nil {
+		return items, nil
+	}
+	if e.cfg.TPM.Certificate == 0 {
+		e.log.Warn("the TPM is one of development: nobody vouches for its key")
+	}
+	ev, err := e.opts.TPM.Evidence(ctx, tpm.ExtraData(digest, nil))
+	if err != nil {
+		return nil, err
+	}
+	data, err := ev.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return append(items, attestation.Item{Kind: attestation.KindTPM, Data: data}), nil
 }
 
 func public(k ed25519.PrivateKey) [32]byte {

@@ -8,21 +8,22 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 )
 
-// ParseEngine checks a file for [Options].Engine: the tables upstream, limits and
-// gpu of docs/spec/enclave-config.md, and nothing else. The enclave checks the
-// values.
+// ParseEngine checks a file for [Options].Engine: the tables upstream, limits,
+// gpu and tpm of docs/spec/enclave-config.md, and nothing else. The enclave
+// checks the values.
 func ParseEngine(data []byte) ([]byte, error) {
 	var v struct {
 		Upstream map[string]any `toml:"upstream"`
 		Limits   map[string]any `toml:"limits"`
 		GPU      map[string]any `toml:"gpu"`
+		TPM      map[string]any `toml:"tpm"`
 	}
 	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
-		return nil, attestation.BadInput("engine file: only the tables [upstream], [limits] and [gpu] belong here: %w", err)
+		return nil, attestation.BadInput("engine file: only the tables [upstream], [limits], [gpu] and [tpm] belong here: %w", err)
 	}
-	if v.Upstream == nil && v.Limits == nil && v.GPU == nil {
-		return nil, attestation.BadInput("engine file: none of [upstream], [limits] and [gpu] is in it")
+	if v.Upstream == nil && v.Limits == nil && v.GPU == nil && v.TPM == nil {
+		return nil, attestation.BadInput("engine file: none of [upstream], [limits], [gpu] and [tpm] is in it")
 	}
 	kind := "embedded"
 	if v.Upstream != nil {

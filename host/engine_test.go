@@ -12,6 +12,7 @@ func TestParseEngine(t *testing.T) {
 	for in, want := range map[string]string{
 		"[upstream]\nurl = \"http://127.0.0.1:1\"\n": "engine = \"upstream\"\n[upstream]\n",
 		"[limits]\nconcurrent = 2\n":                 "engine = \"embedded\"\n[limits]\n",
+		"[tpm]\nkey = 2\n":                           "engine = \"embedded\"\n[tpm]\n",
 		"[gpu]\ncount = 2\n":                         "engine = \"embedded\"\n[gpu]\n",
 	} {
 		if got, err := ParseEngine([]byte(in)); err != nil || !strings.HasPrefix(string(got), want) {

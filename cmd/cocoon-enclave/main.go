@@ -114,6 +114,13 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	if gpus != nil {
 		defer gpus.Close()
 	}
+	quotes, err := openTPM(cfg)
+	if err != nil {
+		return err
+	}
+	if quotes != nil {
+		defer quotes.Close()
+	}
 	client, err := dial(ctx, f.ton, cfg)
 	if err != nil {
 		return err
@@ -125,7 +132,7 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	}
 	defer eng.Close()
 	e, err := enclave.Boot(ctx, enclave.Options{
-		Config: cfg, Device: dev, GPUs: gpus, GPUEndorsements: documents, Chain: registry.Reader{Reader: client}, Engine: eng,
+		Config: cfg, Device: dev, GPUs: gpus, GPUEndorsements: documents, TPM: quotes, Chain: registry.Reader{Reader: client}, Engine: eng,
 		DataDir: f.data, Software: "cocoon-enclave/" + command.Version(), Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -221,6 +228,14 @@ func openDevice(f flags) (device.Device, error) {
 		return nil, err
 	}
 	return simdevice.New(platform, program)
+}
+
+// openTPM returns the TPM of the configuration, nil when it has none.
+func openTPM(cfg *enclave.Config) (device.TPM, error) {
+	if cfg.TPM == nil {
+		return nil, nil
+	}
+	return device.OpenTPM(*cfg.TPM)
 }
 
 func openEngine(cfg *enclave.Config) (engine.Engine, error) {

@@ -48,7 +48,7 @@ func (f *upFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Simulated, "simulated", "", "`directory` of a simulated platform instead of hardware")
 	fs.StringVar(&f.Device, "device", "", "confidential `hardware`: tdx or snp")
 	fs.StringVar(&f.endorsements, "endorsements", "", "`directory` of endorsements to serve to clients, and for the enclave to judge its GPUs by")
-	fs.StringVar(&f.engine, "engine", "", "`file` with [upstream], [limits] and [gpu] of the enclave's configuration (default: the embedded engine, no GPUs)")
+	fs.StringVar(&f.engine, "engine", "", "`file` with [upstream], [limits], [gpu] and [tpm] of the enclave's configuration (default: the embedded engine, no GPUs)")
 	fs.StringVar(&f.Listen, "listen", "127.0.0.1:0", "`address` of the relay")
 	fs.StringVar(&f.Public, "public-url", "", "`URL` of the relay for clients (default: http:// and the address)")
 	fs.StringVar(&f.Program, "enclave", "", "the cocoon-enclave `program` (default: beside this one)")
