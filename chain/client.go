@@ -45,6 +45,9 @@ type Reader interface {
 	// Transactions returns up to limit of the newest transactions of an account,
 	// newest first.
 	Transactions(ctx context.Context, acc *Account, limit int) ([]Transaction, error)
+	// HeaderProof returns a proof of the header of a proved block, for
+	// VerifyHeader.
+	HeaderProof(ctx context.Context, b Block) ([]byte, error)
 	// ChainID returns configuration parameter 19.
 	ChainID(ctx context.Context) (int32, error)
 }

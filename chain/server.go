@@ -128,30 +128,11 @@ func (s *server) queryAt(ctx context.Context, seqno uint32, req tl.Serializable)
 
 // header returns the proved header of a block whose identifier is known.
 func (s *server) header(ctx context.Context, id BlockID) (h blockHeader, err error) {
-	resp, err := s.query(ctx, ton.GetBlockHeader{ID: id.ext()})
+	c, err := s.headerProof(ctx, id)
 	if err != nil {
 		return h, err
 	}
-	r, err := answerOf[ton.BlockHeader](s, "a block header", resp)
-	if err != nil {
-		return h, err
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = s.lie("a block header", fmt.Errorf("malformed proof: %v", r))
-		}
-	}()
-	c, err := cell.FromBOC(r.HeaderProof)
-	if err != nil {
-		return h, s.lie("a block header", err)
-	}
-	if err := checkLevels(c); err != nil {
-		return h, s.lie("a block header", err)
-	}
-	if h, err = checkHeader(c, id); err != nil {
-		return h, s.lie("a block header", err)
-	}
-	return h, nil
+	return checkHeader(c, id)
 }
 
 // links asks for a part of the way from one masterchain block to another. The

@@ -39,6 +39,7 @@ type Transaction struct {
 
 	prevLT   uint64
 	prevHash [32]byte
+	cell     *cell.Cell
 }
 
 // parseTransaction reads a transaction cell.
@@ -49,7 +50,7 @@ func parseTransaction(c *cell.Cell) (t Transaction, account []byte, err error) {
 	}
 	t = Transaction{
 		LT: tx.LT, Hash: c.HashKey(), Time: time.Unix(int64(tx.Now), 0), Fees: tx.TotalFees.Coins.Nano(),
-		In: tx.IO.In, prevLT: tx.PrevTxLT, prevHash: [32]byte(tx.PrevTxHash),
+		In: tx.IO.In, prevLT: tx.PrevTxLT, prevHash: [32]byte(tx.PrevTxHash), cell: c,
 	}
 	if t.In != nil {
 		if t.InHash, err = inHash(c); err != nil {
@@ -141,7 +142,7 @@ func checkTransactions(boc []byte, addr attestation.Address, lt uint64, hash [32
 		}
 	}()
 	if len(boc) == 0 {
-		return nil, errors.New("none, though the account has one")
+		return nil, errNoTransactions
 	}
 	roots, err := cell.FromBOCMultiRoot(boc)
 	if err != nil {
@@ -150,6 +151,16 @@ func checkTransactions(boc []byte, addr attestation.Address, lt uint64, hash [32
 	if len(roots) > limit {
 		return nil, fmt.Errorf("%d, asked for %d", len(roots), limit)
 	}
+	return checkRoots(roots, addr, lt, hash)
+}
+
+// checkRoots reads transactions that lead back from a known one.
+func checkRoots(roots []*cell.Cell, addr attestation.Address, lt uint64, hash [32]byte) (out []Transaction, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = nil, fmt.Errorf("malformed transactions: %v", r)
+		}
+	}()
 	if err := checkLevels(roots...); err != nil {
 		return nil, err
 	}
@@ -171,7 +182,7 @@ func checkTransactions(boc []byte, addr attestation.Address, lt uint64, hash [32
 		lt, hash = t.prevLT, t.prevHash
 	}
 	if len(out) == 0 {
-		return nil, errors.New("none, though the account has one")
+		return nil, errNoTransactions
 	}
 	return out, nil
 }

@@ -1,0 +1,184 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/xssnick/tonutils-go/tlb"
+	"github.com/xssnick/tonutils-go/ton"
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+// Proofs of what was, beside a proved account: transactions lead back in time, and
+// a header tells when a block was made (docs/spec/light-client.md, section 5).
+
+// Limits of these proofs, in bytes.
+const (
+	MaxTransactionsProof = 16 << 20
+	MaxHeaderProof       = 64 << 10
+)
+
+// EncodeTransactions returns a proof of transactions as [Client.Transactions]
+// returned them, without a gap, for [VerifyTransactions].
+func EncodeTransactions(txs []Transaction) ([]byte, error) {
+	roots := make([]*cell.Cell, len(txs))
+	for i := range txs {
+		if roots[i] = txs[i].cell; roots[i] == nil {
+			return nil, attestation.BadInput("transactions: not from a chain")
+		}
+	}
+	if len(roots) == 0 {
+		return nil, attestation.BadInput("transactions: none to prove")
+	}
+	b, err := boc(roots...)
+	if err != nil {
+		return nil, fmt.Errorf("transactions: %w", err)
+	}
+	if len(b) > MaxTransactionsProof {
+		return nil, attestation.Unknown("transactions: a proof of %d bytes, at most %d", len(b), MaxTransactionsProof)
+	}
+	return b, nil
+}
+
+// VerifyTransactions checks that these are the newest transactions of a proved
+// account, newest first and without a gap, and returns them. Like
+// [VerifyAccountProof] it opens no socket and reads no clock. Malformed bytes are
+// bad input, transactions that the account does not have false.
+func VerifyTransactions(proof []byte, acc *Account) ([]Transaction, error) {
+	if acc == nil || !acc.Exists {
+		return nil, attestation.BadInput("transactions: no account that has any")
+	}
+	if len(proof) == 0 || len(proof) > MaxTransactionsProof {
+		return nil, attestation.BadInput("transactions: a proof of %d bytes, want 1 to %d", len(proof), MaxTransactionsProof)
+	}
+	roots, err := parseRoots(proof)
+	if err != nil {
+		return nil, attestation.BadInput("transactions: %v", err)
+	}
+	if len(roots) > maxTransactions {
+		return nil, attestation.BadInput("transactions: %d, at most %d", len(roots), maxTransactions)
+	}
+	if again, err := boc(roots...); err != nil || !slices.Equal(again, proof) {
+		return nil, attestation.BadInput("transactions: cells are not in the canonical serialisation")
+	}
+	out, err := checkRoots(roots, acc.Address, acc.LastLT, acc.LastHash)
+	if err != nil {
+		return nil, attestation.False("transactions: %w", err)
+	}
+	return out, nil
+}
+
+func parseRoots(b []byte) (roots []*cell.Cell, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			roots, err = nil, fmt.Errorf("malformed: %v", r)
+		}
+	}()
+	return cell.FromBOCMultiRoot(b)
+}
+
+// FromOutside reports whether a transaction was started by a message from outside
+// the chain.
+func (t *Transaction) FromOutside() bool { return t.In != nil && t.In.MsgType == tlb.MsgTypeExternalIn }
+
+// HeaderProof implements [Reader].
+func (c *Client) HeaderProof(ctx context.Context, b Block) ([]byte, error) {
+	var proof []byte
+	err := c.ask(ctx, fmt.Sprintf("header of block %d", b.Seqno), func(ctx context.Context, s *server) error {
+		root, err := s.headerProof(ctx, b.ID())
+		if err != nil {
+			return err
+		}
+		proof, err = boc(root)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(proof) > MaxHeaderProof {
+		return nil, attestation.Unknown("header of block %d: %d bytes, at most %d", b.Seqno, len(proof), MaxHeaderProof)
+	}
+	return proof, nil
+}
+
+// VerifyHeader checks the proof of a masterchain block's header against the number
+// and root hash of the block, and returns it; the file hash is zero. That the block
+// is one of the chain the caller knows from elsewhere. Malformed bytes are bad
+// input, a header of another block is false.
+func VerifyHeader(proof []byte, seqno uint32, root [32]byte) (b Block, err error) {
+	if len(proof) > MaxHeaderProof {
+		return Block{}, attestation.BadInput("block header: a proof of %d bytes, at most %d", len(proof), MaxHeaderProof)
+	}
+	roots, err := parseRoots(proof)
+	if err == nil && len(roots) != 1 {
+		err = fmt.Errorf("%d roots, want one", len(roots))
+	}
+	if err != nil {
+		return Block{}, attestation.BadInput("block header: %v", err)
+	}
+	if again, err := boc(roots...); err != nil || !slices.Equal(again, proof) {
+		return Block{}, attestation.BadInput("block header: cells are not in the canonical serialisation")
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			b, err = Block{}, attestation.False("block header: malformed: %v", r)
+		}
+	}()
+	if err := checkLevels(roots[0]); err != nil {
+		return Block{}, attestation.False("block header: %w", err)
+	}
+	id := BlockID{Seqno: seqno, RootHash: root}
+	h, err := checkHeader(roots[0], id)
+	if err != nil {
+		return Block{}, attestation.False("block header: %w", err)
+	}
+	return h.of(id), nil
+}
+
+// ProofBlock returns the block that an account proof leads to, by the proof's own
+// word: somebody whose trusted blocks are not on the proof's way may ask a chain
+// that he trusts for it ([Reader.Block]).
+func ProofBlock(proof []byte) (BlockID, error) {
+	_, at, links, _, err := decodeProof(proof)
+	if err != nil {
+		return BlockID{}, err
+	}
+	if len(links) > 0 {
+		at = links[len(links)-1].to
+	}
+	return at, nil
+}
+
+var errNoTransactions = errors.New("none, though the account has one")
+
+// headerProof asks for the header of a block, and checks it.
+func (s *server) headerProof(ctx context.Context, id BlockID) (root *cell.Cell, err error) {
+	resp, err := s.query(ctx, ton.GetBlockHeader{ID: id.ext()})
+	if err != nil {
+		return nil, err
+	}
+	r, err := answerOf[ton.BlockHeader](s, "a block header", resp)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			root, err = nil, s.lie("a block header", fmt.Errorf("malformed proof: %v", r))
+		}
+	}()
+	c, err := cell.FromBOC(r.HeaderProof)
+	if err != nil {
+		return nil, s.lie("a block header", err)
+	}
+	if err := checkLevels(c); err != nil {
+		return nil, s.lie("a block header", err)
+	}
+	if _, err := checkHeader(c, id); err != nil {
+		return nil, s.lie("a block header", err)
+	}
+	return c, nil
+}
