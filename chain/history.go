@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xssnick/tonutils-go/tlb"
 	"github.com/xssnick/tonutils-go/ton"
 	"github.com/xssnick/tonutils-go/tvm/cell"
 
@@ -80,10 +79,6 @@ func parseRoots(b []byte) (roots []*cell.Cell, err error) {
 	}()
 	return cell.FromBOCMultiRoot(b)
 }
-
-// FromOutside reports whether a transaction was started by a message from outside
-// the chain.
-func (t *Transaction) FromOutside() bool { return t.In != nil && t.In.MsgType == tlb.MsgTypeExternalIn }
 
 // HeaderProof implements [Reader].
 func (c *Client) HeaderProof(ctx context.Context, b Block) ([]byte, error) {

@@ -36,7 +36,7 @@ func TestHistoryProofs(t *testing.T) {
 		t.Fatalf("%d transactions, %v", len(got), err)
 	}
 	for i := range got {
-		if got[i].Hash != txs[i].Hash || got[i].Time != txs[i].Time || !got[i].FromOutside() {
+		if got[i].Hash != txs[i].Hash || got[i].Time != txs[i].Time {
 			t.Errorf("transaction %d: %+v, want %+v", i, got[i], txs[i])
 		}
 	}

@@ -81,7 +81,8 @@ type Node struct {
 	client   *Client
 	verified *attestation.Verified
 	record   *registry.Node
-	lists    [32]byte // digest of the registry's lists that it was judged by
+	lists    [32]byte  // digest of the registry's lists that it was judged by
+	ends     time.Time // when it is verified anew
 	endpoint string
 }
 
@@ -157,7 +158,7 @@ func (c *Client) entry(addr attestation.Address) *proved[Node] {
 	}
 	p := &proved[Node]{
 		now:   c.cfg.Now,
-		valid: func(n *Node, now time.Time) bool { return now.Before(n.verified.NotAfter()) },
+		valid: func(n *Node, now time.Time) bool { return now.Before(n.ends) },
 	}
 	p.load = func(ctx context.Context, old *Node) (*Node, error) {
 		n, err := c.renew(ctx, addr, old)
@@ -220,7 +221,7 @@ func (c *Client) renew(ctx context.Context, addr attestation.Address, old *Node)
 	if err != nil {
 		return nil, err
 	}
-	if old != nil && c.cfg.Now().Before(old.verified.NotAfter()) && listsOf(root) == old.lists {
+	if old != nil && c.cfg.Now().Before(old.ends) && listsOf(root) == old.lists {
 		if e, err := c.current(rec); err == nil && e.ClaimsDigest == old.verified.Digest() {
 			return c.renewed(old, rec), nil
 		}

@@ -1,137 +1,14 @@
 package client
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
-	"github.com/cocoon-go/cocoon/attestation/translog"
 	"github.com/cocoon-go/cocoon/chain"
-	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
-
-// ErrNotAnchored says that the chain does not cover a receipt yet. It is
-// wrapped in an UnknownError: later it may, and an anchor that never comes is a
-// fault that the contract punishes.
-var ErrNotAnchored = errors.New("no anchor on the chain covers this receipt yet")
-
-// Prove collects everything that shows a stranger, offline and in years, that
-// a receipt is genuine, logged and anchored. Nothing of it is verified but the
-// inclusion: that is VerifyProof's work, for whoever receives it.
-func (c *Client) Prove(ctx context.Context, src Source, r *receipt.Receipt) (*receipt.Proof, error) {
-	acc, err := c.chain.Account(ctx, r.Head.Node)
-	if err != nil {
-		return nil, err
-	}
-	rec, err := registry.NodeOf(acc)
-	if err != nil {
-		return nil, err
-	}
-	if rec.Anchor.Size <= r.Head.Index {
-		return nil, attestation.Unknown("%w: the anchor has %d leaves, the receipt is leaf %d", ErrNotAnchored, rec.Anchor.Size, r.Head.Index)
-	}
-	cp, err := c.anchorOf(ctx, acc, rec)
-	if err != nil {
-		return nil, err
-	}
-	tiles, err := translog.NewTileReader(rec.Anchor.Size, rec.Anchor.Root, func(ctx context.Context, path string) ([]byte, error) {
-		data, err := c.fetch(ctx, src.Endpoint, "/log/"+path, 1<<14)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-		}
-		return data, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	hashes, err := tiles.InclusionProof(ctx, r.Head.Index)
-	if err != nil {
-		return nil, err
-	}
-	root, err := c.chain.Account(ctx, c.cfg.Registry)
-	if err != nil {
-		return nil, err
-	}
-	p := &receipt.Proof{
-		Receipt:       r,
-		Inclusion:     receipt.Inclusion{Index: r.Head.Index, Size: rec.Anchor.Size, Hashes: hashes},
-		Checkpoint:    *cp,
-		AccountProof:  acc.Proof,
-		Bundle:        src.Bundle,
-		RegistryProof: root.Proof,
-	}
-	for _, f := range src.Endorsements {
-		p.Endorsements = append(p.Endorsements, receipt.Endorsement{Name: f.Name, Bytes: f.Data})
-	}
-	if err := p.VerifyInclusion(); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-// anchorOf returns the anchored checkpoint with the signature that brought it
-// to the chain, from the account's proved transactions.
-func (c *Client) anchorOf(ctx context.Context, acc *chain.Account, rec *registry.Node) (*receipt.Checkpoint, error) {
-	txs, err := c.chain.Transactions(ctx, acc, 64)
-	if err != nil {
-		return nil, err
-	}
-	for _, tx := range txs {
-		if tx.In == nil || tx.In.Msg == nil || tx.Aborted {
-			continue
-		}
-		a, sig, ok := contracts.ParseAnchorMessage(tx.In.Msg.Payload())
-		if ok && a.Size == rec.Anchor.Size && a.Root == rec.Anchor.Root {
-			return &receipt.Checkpoint{Epoch: a.Epoch, Size: a.Size, Root: a.Root, Signature: sig}, nil
-		}
-	}
-	return nil, attestation.Unknown("the transaction that anchored %d leaves is not among the last %d of the node", rec.Anchor.Size, len(txs))
-}
-
-// AnchorTx returns the hash of the transaction that anchored the size, for
-// people who look at an explorer.
-func (c *Client) AnchorTx(ctx context.Context, node attestation.Address, size uint64) (hash [32]byte, err error) {
-	acc, err := c.chain.Account(ctx, node)
-	if err != nil {
-		return hash, err
-	}
-	txs, err := c.chain.Transactions(ctx, acc, 64)
-	if err != nil {
-		return hash, err
-	}
-	for _, tx := range txs {
-		if tx.In == nil || tx.In.Msg == nil {
-			continue
-		}
-		if a, _, ok := contracts.ParseAnchorMessage(tx.In.Msg.Payload()); ok && a.Size == size && !tx.Aborted {
-			return tx.Hash, nil
-		}
-	}
-	return hash, attestation.Unknown("no transaction among the last %d of the node anchored %d leaves", len(txs), size)
-}
-
-// WaitAnchored waits until the chain covers the receipt, looking every poll.
-func (c *Client) WaitAnchored(ctx context.Context, r *receipt.Receipt, poll time.Duration) (*registry.Node, error) {
-	for {
-		rec, err := c.chain.Node(ctx, r.Head.Node)
-		if err == nil && rec.Anchor.Size > r.Head.Index {
-			return rec, nil
-		}
-		select {
-		case <-ctx.Done():
-			if err == nil {
-				err = fmt.Errorf("%w: %w", ErrNotAnchored, ctx.Err())
-			}
-			return nil, attestation.Unknown("waiting for the anchor: %w", err)
-		case <-time.After(poll):
-		}
-	}
-}
 
 // Expect is what somebody who checks a proof brings along. All fields are
 // required. Nothing of it may come from the proof.
@@ -147,131 +24,169 @@ type Checked struct {
 	Epoch      registry.Epoch
 	Claims     *attestation.Claims
 	Verdict    *attestation.Verdict
-	AnchoredAt time.Time   // the time the evidence was appraised at
-	Block      chain.Block // whose state shows the anchor
+	AnchoredAt time.Time   // when the chain took the anchor: the time that the evidence was judged at
+	AnchorTx   [32]byte    // hash of the transaction that brought it
+	Block      chain.Block // whose state shows all this
 	Simulated  bool
+	Trail      Trail
+}
+
+// walk is a proof on its way from step to step.
+type walk struct {
+	p      *receipt.Proof
+	want   Expect
+	acc    *chain.Account
+	root   *registry.Root
+	block  chain.Block // that the claims name
+	claims *attestation.Claims
+	models []attestation.Model // that the policy accepts
+	*Checked
 }
 
 // VerifyProof checks a proof from bytes alone: it opens no socket and reads no
-// clock. The order is receipt, log, chain, registration, evidence: answer to
-// hardware root. The evidence is appraised at the time of the anchor, with the
-// registry's lists as the proof shows them.
+// clock, so it says the same in ten years. The trail of the result has every step,
+// from the answer to the hardware root.
+//
+// The evidence, and the vendor's documents, are judged at the time of the
+// transaction that anchored the receipt: the receipt was there at that time, by the
+// chain's word and nobody else's. The receipt's own time, and the block that it
+// names, are the enclave's word: they must fit, and make nothing younger.
+//
+// A proof that does not hold is a [*TrailError] in the family of the reason.
 func VerifyProof(p *receipt.Proof, want Expect) (*Checked, error) {
 	if want.Policy == nil || want.Registry.IsZero() || len(want.Trusted) == 0 {
 		return nil, attestation.BadInput("verifying a proof needs a policy, a registry and a trusted block")
 	}
-	if len(p.AccountProof) == 0 || len(p.RegistryProof) == 0 {
-		return nil, attestation.Unknown("%w: the proof was exported before the receipt was anchored; export it again", ErrNotAnchored)
-	}
-	h := &p.Receipt.Head
-	acc, err := chain.VerifyAccountProof(p.AccountProof, h.Node, want.Trusted...)
-	if err != nil {
-		return nil, fmt.Errorf("chain: node: %w", err)
-	}
-	node, err := registry.NodeOf(acc)
-	if err != nil {
-		return nil, fmt.Errorf("chain: %w", err)
-	}
-	if node.Root != want.Registry {
-		return nil, attestation.ChainDisagrees("node %v belongs to registry %v, not to %v", node.Address, node.Root, want.Registry)
-	}
-	epoch, ok := node.Epoch(h.Epoch)
-	if !ok {
-		return nil, attestation.ChainDisagrees("epoch %d of node %v is not on the chain", h.Epoch, h.Node)
-	}
-	if err := p.Receipt.Verify(epoch.ReceiptKey); err != nil {
-		return nil, fmt.Errorf("receipt: %w", err)
-	}
-	if p.Receipt.Body.ClaimsDigest != epoch.ClaimsDigest {
-		return nil, attestation.ChainDisagrees("the receipt names other claims than epoch %d registered", h.Epoch)
-	}
-	if err := verifyLogged(p, node, acc.ChainID()); err != nil {
-		return nil, err
-	}
-	if err := p.VerifyOpening(); err != nil {
-		return nil, fmt.Errorf("opening: %w", err)
-	}
-	c := &Checked{Node: node, Epoch: epoch, AnchoredAt: node.Anchor.Time, Block: acc.Block}
-	if err := c.appraise(p, want, acc.ChainID()); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// verifyLogged walks from the receipt to the anchor that the chain shows.
-func verifyLogged(p *receipt.Proof, node *registry.Node, chainID int32) error {
-	cp := p.Checkpoint
-	if cp.Size != node.Anchor.Size || cp.Root != node.Anchor.Root {
-		return attestation.ChainDisagrees("the checkpoint of the proof is not the one on the chain")
-	}
-	if node.Anchor.Size <= p.Receipt.Head.Index {
-		return attestation.ChainDisagrees("the chain's head has %d leaves, the receipt claims to be leaf %d", node.Anchor.Size, p.Receipt.Head.Index)
-	}
-	signer, ok := node.Epoch(cp.Epoch)
-	if !ok {
-		return attestation.ChainDisagrees("epoch %d, whose key signed the checkpoint, is not on the chain", cp.Epoch)
-	}
-	log := p.Log(chainID)
-	if err := log.VerifyAnchor(signer.LogKey, cp.Signature); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := p.VerifyInclusion(); err != nil {
-		return fmt.Errorf("inclusion: %w", err)
-	}
-	return nil
-}
-
-// appraise judges the evidence behind the receipt at the time of the anchor.
-func (c *Checked) appraise(p *receipt.Proof, want Expect, chainID int32) error {
-	racc, err := chain.VerifyAccountProof(p.RegistryProof, want.Registry, want.Trusted...)
-	if err != nil {
-		return fmt.Errorf("chain: registry: %w", err)
-	}
-	root, err := registry.RootOf(racc)
-	if err != nil {
-		return fmt.Errorf("chain: %w", err)
-	}
-	bundle, err := attestation.ParseBundle(p.Bundle)
-	if err != nil {
-		return err
-	}
-	if bundle.Digest() != c.Epoch.ClaimsDigest {
-		return attestation.ChainDisagrees("the bundle of the proof is not the one that epoch %d registered", c.Epoch.Number)
-	}
-	files := make([]EndorsementFile, len(p.Endorsements))
-	for i, e := range p.Endorsements {
-		files[i] = EndorsementFile{e.Name, e.Bytes}
-	}
-	set, err := Endorsements(files)
-	if err != nil {
-		return err
-	}
-	v, err := attestation.NewVerifier(want.Policy)
-	if err != nil {
-		return err
-	}
-	// The contract accepted the claims' block as recent when it registered them:
-	// a registration is at most that much younger than the block.
-	verified, err := v.Verify(attestation.Input{
-		Bundle: bundle, Endorsements: set, At: c.AnchoredAt,
-		Registered: &attestation.Registered{
-			Registry: want.Registry, ChainID: chainID, Node: c.Node.Address, Epoch: c.Epoch.Number,
-			ClaimsDigest: c.Epoch.ClaimsDigest, BlockTime: c.Epoch.RegisteredAt, RegisteredAt: c.Epoch.RegisteredAt,
-			Measurements: root.Measurements, Models: root.Models,
-		},
-	})
-	if err != nil {
-		return err
-	}
-	c.Claims, c.Verdict, c.Simulated = verified.Claims(), verified.Verdict(), verified.Simulated()
-	b := &p.Receipt.Body
-	if b.CompletionTokens > 0 {
-		for _, m := range verified.Models() {
-			if m.Digest == b.ModelDigest {
-				return nil
-			}
+	w := &walk{p: p, want: want, Checked: &Checked{Trail: newTrail()}}
+	for _, s := range []struct {
+		name string
+		do   func() (at time.Time, detail string, err error)
+	}{
+		{StepChain, w.chain}, {StepNode, w.node}, {StepReceipt, w.receipt}, {StepCheckpoint, w.checkpoint},
+		{StepInclusion, w.inclusion}, {StepAnchor, w.anchor}, {StepTime, w.time}, {StepAnswer, w.answer}, {StepRegistry, w.registry},
+		{StepRegistration, w.registration}, {StepEvidence, w.evidence}, {StepModel, w.model},
+	} {
+		if s.name == StepAnswer && p.Opening == nil {
+			continue
 		}
-		return attestation.Refused("the model of the receipt is none that the policy accepts")
+		at, detail, err := s.do()
+		w.Trail.set(s.name, at, detail, err)
+		if s.name == StepEvidence {
+			w.hardware(err)
+		}
+		if err != nil {
+			return nil, &TrailError{w.Trail, err}
+		}
 	}
-	return nil
+	return w.Checked, nil
+}
+
+// chain walks from the trusted block to the node's account.
+func (w *walk) chain() (at time.Time, detail string, err error) {
+	if len(w.p.AccountProof) == 0 || len(w.p.RegistryProof) == 0 {
+		return at, "", attestation.Unknown("%w: the proof was exported before the receipt was anchored; export it again", ErrNotAnchored)
+	}
+	if w.acc, err = chain.VerifyAccountProof(w.p.AccountProof, w.p.Receipt.Head.Node, w.want.Trusted...); err != nil {
+		return at, "", fmt.Errorf("chain: node: %w", err)
+	}
+	w.Block = w.acc.Block
+	return w.Block.Time, fmt.Sprintf("block %d of chain %d", w.Block.Seqno, w.acc.ChainID()), nil
+}
+
+// node reads the record of the node, and the epoch of the receipt.
+func (w *walk) node() (at time.Time, detail string, err error) {
+	at = w.Block.Time
+	if w.Node, err = registry.NodeOf(w.acc); err != nil {
+		return at, "", fmt.Errorf("chain: %w", err)
+	}
+	if w.Node.Root != w.want.Registry {
+		return at, "", attestation.ChainDisagrees("node %v belongs to registry %v, not to %v", w.Node.Address, w.Node.Root, w.want.Registry)
+	}
+	h, ok := &w.p.Receipt.Head, false
+	if w.Epoch, ok = w.Node.Epoch(h.Epoch); !ok {
+		return at, "", attestation.ChainDisagrees("epoch %d of node %v is not on the chain", h.Epoch, h.Node)
+	}
+	return at, fmt.Sprintf("node %v, epoch %d", w.Node.Address, w.Epoch.Number), nil
+}
+
+func (w *walk) receipt() (at time.Time, detail string, err error) {
+	if err := w.p.Receipt.Verify(w.Epoch.ReceiptKey); err != nil {
+		return at, "", fmt.Errorf("receipt: %w", err)
+	}
+	if w.p.Receipt.Body.ClaimsDigest != w.Epoch.ClaimsDigest {
+		return at, "", attestation.ChainDisagrees("the receipt names other claims than epoch %d registered", w.Epoch.Number)
+	}
+	return at, fmt.Sprintf("key %x", w.Epoch.ReceiptKey), nil
+}
+
+// checkpoint checks the head of the log that the proof is about. It may be older
+// than the chain's, never newer.
+func (w *walk) checkpoint() (at time.Time, detail string, err error) {
+	cp, now := &w.p.Checkpoint, &w.Node.Anchor
+	if cp.Size > now.Size || cp.Size == now.Size && cp.Root != now.Root {
+		return at, "", attestation.ChainDisagrees("the checkpoint of the proof, of %d leaves, is not on the chain, whose head has %d", cp.Size, now.Size)
+	}
+	signer, ok := w.Node.Epoch(cp.Epoch)
+	if !ok {
+		return at, "", attestation.ChainDisagrees("epoch %d, whose key signed the checkpoint, is not on the chain", cp.Epoch)
+	}
+	log := w.p.Log(w.acc.ChainID())
+	if err := log.VerifyAnchor(signer.LogKey, cp.Signature); err != nil {
+		return at, "", fmt.Errorf("checkpoint: %w", err)
+	}
+	return at, fmt.Sprintf("%d leaves, root %x", cp.Size, cp.Root), nil
+}
+
+func (w *walk) inclusion() (at time.Time, detail string, err error) {
+	index, size := w.p.Receipt.Head.Index, w.p.Checkpoint.Size
+	if size <= index {
+		return at, "", attestation.ChainDisagrees("the chain's head has %d leaves, the receipt claims to be leaf %d", size, index)
+	}
+	if err := w.p.VerifyInclusion(); err != nil {
+		return at, "", fmt.Errorf("inclusion: %w", err)
+	}
+	return at, fmt.Sprintf("leaf %d of %d", index, size), nil
+}
+
+// anchor finds the transaction that brought the checkpoint to the chain. When the
+// chain took it is the one time of the receipt that nobody can choose.
+func (w *walk) anchor() (at time.Time, detail string, err error) {
+	if len(w.p.Transactions) == 0 {
+		return at, "", attestation.Unknown("the proof does not show when its checkpoint was anchored; export it again")
+	}
+	txs, err := chain.VerifyTransactions(w.p.Transactions, w.acc)
+	if err != nil {
+		return at, "", fmt.Errorf("anchor: %w", err)
+	}
+	tx, cp := &txs[len(txs)-1], &w.p.Checkpoint
+	a, sig, ok := anchorIn(tx)
+	if !ok || a.Epoch != cp.Epoch || a.Size != cp.Size || a.Root != cp.Root || sig != cp.Signature {
+		return at, "", attestation.ChainDisagrees("transaction %x did not anchor the checkpoint of the proof", tx.Hash)
+	}
+	w.AnchoredAt, w.AnchorTx = tx.Time.UTC(), tx.Hash
+	return w.AnchoredAt, fmt.Sprintf("transaction %x", tx.Hash), nil
+}
+
+// time compares the enclave's word with what the chain proves.
+func (w *walk) time() (at time.Time, detail string, err error) {
+	h := &w.p.Receipt.Head
+	made := time.Unix(int64(h.Time), 0).UTC()
+	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	switch {
+	case made.Before(w.Epoch.RegisteredAt.Add(-maxClock)):
+		err = attestation.False("the receipt says that it is of %s, its epoch was registered at %s", stamp(made), stamp(w.Epoch.RegisteredAt))
+	case made.After(w.AnchoredAt.Add(maxClock)):
+		err = attestation.False("the receipt says that it is of %s, it was anchored at %s", stamp(made), stamp(w.AnchoredAt))
+	case h.BlockSeqno < w.Epoch.StartBlock || h.BlockSeqno > w.Block.Seqno:
+		err = attestation.False("the receipt names block %d, its epoch began after block %d and the proof is of block %d", h.BlockSeqno, w.Epoch.StartBlock, w.Block.Seqno)
+	}
+	return made, fmt.Sprintf("after %s, before %s", stamp(w.Epoch.RegisteredAt), stamp(w.AnchoredAt)), err
+}
+
+// answer opens the commitments with what the proof holds.
+func (w *walk) answer() (at time.Time, detail string, err error) {
+	if err := w.p.VerifyOpening(); err != nil {
+		return at, "", fmt.Errorf("opening: %w", err)
+	}
+	return at, "both are in the proof", nil
 }

@@ -63,7 +63,10 @@ func (c *Client) verifyPapers(ctx context.Context, rec *registry.Node, root *reg
 		return nil, err
 	}
 	c.papers.put(p)
-	return &Node{client: c, verified: v, record: rec, lists: listsOf(root), endpoint: endpoint}, nil
+	// What is answered now is judged later at the time of its anchor, so a verdict
+	// is looked at anew a merge delay before its end.
+	ends := v.NotAfter().Add(-root.MergeDelay)
+	return &Node{client: c, verified: v, record: rec, lists: listsOf(root), ends: ends, endpoint: endpoint}, nil
 }
 
 // registered is what the chain proves about the registration of claims: also that

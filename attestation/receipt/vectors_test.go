@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the generated vectors in testdata/vectors")
 
-// vector is one file of testdata/vectors; docs/spec/receipt.md section 8
+// vector is one file of testdata/vectors; docs/spec/receipt.md section 9
 // describes the form.
 type vector struct {
 	name, comment, expect, reason string

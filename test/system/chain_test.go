@@ -373,10 +373,10 @@ func TestNotCovered(t *testing.T) {
 	}{
 		{"of a receipt behind the head", func(p *receipt.Proof) { p.Receipt = third }, chainSay, "the chain's head has 2 leaves, the receipt claims to be leaf 2"},
 		{"of another leaf", func(p *receipt.Proof) { p.Receipt = second }, isFalse, "inclusion"},
-		{"with the account before the anchor", func(p *receipt.Proof) { p.AccountProof = early.Proof }, chainSay, "the checkpoint of the proof is not the one on the chain"},
+		{"with the account before the anchor", func(p *receipt.Proof) { p.AccountProof = early.Proof }, chainSay, "the checkpoint of the proof, of 2 leaves, is not on the chain, whose head has 0"},
 		{"without the account", func(p *receipt.Proof) { p.AccountProof = nil }, unknown, "exported before the receipt was anchored"},
 		{"without the registry", func(p *receipt.Proof) { p.RegistryProof = nil }, unknown, "exported before the receipt was anchored"},
-		{"with a larger checkpoint", func(p *receipt.Proof) { p.Checkpoint.Size++ }, chainSay, "not the one on the chain"},
+		{"with a larger checkpoint", func(p *receipt.Proof) { p.Checkpoint.Size++ }, chainSay, "the checkpoint of the proof, of 3 leaves, is not on the chain"},
 		{"with another signature", func(p *receipt.Proof) { p.Checkpoint.Signature[3] ^= 1 }, isFalse, "checkpoint"},
 		{"with another path", func(p *receipt.Proof) { p.Inclusion.Hashes[0][0] ^= 1 }, isFalse, "inclusion"},
 	} {
