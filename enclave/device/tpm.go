@@ -3,7 +3,6 @@ package device
 import (
 	"context"
 	"encoding/asn1"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -104,8 +103,7 @@ func (d *tpmDevice) Evidence(ctx context.Context, extraData [32]byte) (*tpm.Evid
 		if err = check(ev, extraData); err == nil {
 			break
 		}
-		var step *tpm.StepError
-		if try == quoteTries || !errors.As(err, &step) || step.Step != tpm.StepPCRs {
+		if try == quoteTries {
 			return nil, fmt.Errorf("TPM: its quote: %w", err)
 		}
 	}
