@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -119,15 +120,6 @@ func (p *Proposal) Decision() (*contracts.Decision, error) {
 	return &contracts.Decision{ChainID: p.ChainID, Root: p.Registry, Number: p.Number, Expiry: uint32(p.Expires.Unix()), Action: a}, nil
 }
 
-// Waits reports whether the action waits for the governance delay.
-func (p *Proposal) Waits() (bool, error) {
-	d, err := p.Decision()
-	if err != nil {
-		return false, err
-	}
-	return !contracts.Tightens(d.Action), nil
-}
-
 func (p *Proposal) approvals() (contracts.Approvals, error) {
 	out := contracts.Approvals{}
 	for i, s := range p.Approvals {
@@ -179,14 +171,8 @@ func (p *Proposal) Message(root *registry.Root, query uint64) (*contracts.Govern
 	if err != nil {
 		return nil, err
 	}
-	if root.Address != p.Registry {
-		return nil, attestation.BadInput("the proposal is for registry %v", p.Registry)
-	}
-	if root.State.NextProposal != p.Number {
-		return nil, attestation.ChainDisagrees("the registry's next proposal is %d, this is %d: propose it again", root.State.NextProposal, p.Number)
-	}
-	if !root.At.Time.Before(p.Expires) {
-		return nil, attestation.Refused("the proposal expired at %s", p.Expires.Format(time.RFC3339))
+	if err := p.checkRoot(root); err != nil {
+		return nil, err
 	}
 	a, err := p.approvals()
 	if err != nil {
@@ -249,6 +235,13 @@ func (o *Operator) Submit(ctx context.Context, p *Proposal) error {
 	if err != nil {
 		return err
 	}
+	review, err := p.Review(root, id)
+	if err != nil {
+		return err
+	}
+	if err := review.Err(); err != nil {
+		return err
+	}
 	return o.Send(ctx, what, contracts.ValueGovern, func(q uint64) Message {
 		m.QueryID = q
 		return m
@@ -257,7 +250,18 @@ func (o *Operator) Submit(ctx context.Context, p *Proposal) error {
 
 // Execute carries out a proposal whose delay is over.
 func (o *Operator) Execute(ctx context.Context, number uint32) error {
-	return o.Send(ctx, fmt.Sprintf("execute proposal %d of registry %v", number, o.Registry), contracts.ValueGovern, func(q uint64) Message {
+	what := fmt.Sprintf("execute proposal %d of registry %v", number, o.Registry)
+	if found, err := o.resume(ctx, what); found || err != nil {
+		return err // before the look at the registry: it may be done by now
+	}
+	root, err := o.Root(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkExecute(root, number); err != nil {
+		return err
+	}
+	return o.Send(ctx, what, contracts.ValueGovern, func(q uint64) Message {
 		return &contracts.Execute{QueryID: q, Number: number}
 	}, o.Registry)
 }
@@ -297,7 +301,24 @@ var actions = map[string]func(json.RawMessage) (contracts.Action, error){
 	"add-measurement": digestAction(func(d [32]byte) contracts.Action {
 		return contracts.AddMeasurement{Digest: d, Flags: contracts.MeasurementAccepted}
 	}),
-	"remove-model":     digestAction(func(d [32]byte) contracts.Action { return contracts.RemoveModel{Digest: d} }),
+	"remove-model": digestAction(func(d [32]byte) contracts.Action { return contracts.RemoveModel{Digest: d} }),
+	"add-ca": func(v json.RawMessage) (contracts.Action, error) {
+		var k struct {
+			Kind string `json:"kind"` // platform or processor
+			X    string `json:"x"`
+			Y    string `json:"y"`
+		}
+		if err := strictJSON(v, &k); err != nil {
+			return nil, err
+		}
+		kind, ok := map[string]uint8{"platform": contracts.CAPlatform, "processor": contracts.CAProcessor}[k.Kind]
+		if !ok {
+			return nil, fmt.Errorf("kind %q: platform and processor are known", k.Kind)
+		}
+		x, xerr := digest(k.X)
+		y, yerr := digest(k.Y)
+		return contracts.AddCAKey{Key: contracts.CAKey{Kind: kind, Key: contracts.PublicKey{X: x, Y: y}}}, errors.Join(xerr, yerr)
+	},
 	"remove-ca":        digestAction(func(d [32]byte) contracts.Action { return contracts.RemoveCAKey{Digest: d} }),
 	"revoke-platform":  digestAction(func(d [32]byte) contracts.Action { return contracts.RevokePlatform{PlatformID: d} }),
 	"restore-platform": digestAction(func(d [32]byte) contracts.Action { return contracts.RestorePlatform{PlatformID: d} }),

@@ -9,11 +9,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
@@ -26,7 +24,9 @@ import (
 var (
 	govShowCommand = &command.Command{
 		Name: "gov show", Short: "show the registry's governance, lists, parameters and open proposals",
-		Long:    "With a file it shows that proposal: what it does, when, and who has approved it.",
+		Long: "With a file it shows that proposal: what it changes, in words, from what to what, when, and whose\n" +
+			"approvals hold. That needs --ton-config; with --registry too it must be for that registry. A proposal\n" +
+			"that can't be submitted any more is shown, and the exit code says why.",
 		Args:    "[FILE]",
 		Example: "cocoon-node gov show --ton-config global.json --registry registry.txt",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
@@ -53,13 +53,18 @@ var (
 	}
 	govSignCommand = &command.Command{
 		Name: "gov sign", Args: "FILE", Short: "add a governor's approval to a proposal",
-		Long: "Read it before, whole: `cocoon-node gov show FILE`. It is printed again once it is signed. The key\n" +
-			"must be one of the registry's governance, and the proposal for the chain of --ton-config.",
-		Example: "cocoon-node gov sign p.json --key governor.key --ton-config global.json",
+		Long: "Shows what `cocoon-node gov show FILE` shows, and asks: type the name of the action to sign it.\n" +
+			"Where nobody can be asked, --yes says that it was read. The key must be one of the registry's\n" +
+			"governance; a proposal that can't be submitted any more, or that was changed after an approval,\n" +
+			"is not signed.",
+		Example: "cocoon-node gov sign p.json --key governor.key --ton-config global.json --registry registry.txt",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
-			ton := fs.String("ton-config", "", "TON global config `file`")
-			key := fs.String("key", "", "`file` with the governor's key: 24 words or 64 hex digits")
-			return func(ctx context.Context, env *command.Env) error { return govSign(ctx, env, *ton, *key) }
+			var f signFlags
+			fs.StringVar(&f.ton, "ton-config", "", "TON global config `file`")
+			fs.StringVar(&f.registry, "registry", "", "`address` of the registry that the proposal must be for, or a file that holds it")
+			fs.StringVar(&f.key, "key", "", "`file` with the governor's key: 24 words or 64 hex digits")
+			fs.BoolVar(&f.yes, "yes", false, "sign without asking")
+			return func(ctx context.Context, env *command.Env) error { return govSign(ctx, env, &f) }
 		},
 	}
 	govSubmitCommand = govSend("gov submit", "FILE", "send a proposal with its approvals to the registry",
@@ -118,83 +123,6 @@ func openRegistry(ctx context.Context, ton, reg string) (*chain.Client, attestat
 	return c, root, err
 }
 
-func govShow(ctx context.Context, env *command.Env, ton, reg string) error {
-	if len(env.Args) == 1 {
-		p, err := readProposal(env.Args[0])
-		if err != nil {
-			return err
-		}
-		return printProposal(env, p)
-	}
-	if len(env.Args) > 1 {
-		return attestation.BadInput("gov show takes at most one file; --help explains")
-	}
-	c, root, err := openRegistry(ctx, ton, reg)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return showRoot(ctx, env, registry.Reader{Reader: c}, root)
-}
-
-func showRoot(ctx context.Context, env *command.Env, r registry.Reader, addr attestation.Address) error {
-	root, err := r.Root(ctx, addr)
-	if err != nil {
-		return err
-	}
-	s := root.State
-	var keys, measurements, models []string
-	for i := range len(s.Governance.Keys) {
-		k := s.Governance.Keys[uint8(i)]
-		keys = append(keys, hex.EncodeToString(k[:]))
-	}
-	for _, m := range root.Measurements {
-		measurements = append(measurements, hex.EncodeToString(m[:]))
-	}
-	for _, m := range root.Models {
-		models = append(models, hex.EncodeToString(m[:]))
-	}
-	if env.JSON {
-		open := map[uint32]any{}
-		for n, p := range s.Proposals {
-			open[n] = map[string]any{"execute_after": unix(p.ExecuteAfter), "execute_before": unix(p.ExecuteBefore), "action_hash": hex.EncodeToString(p.Action.Hash())}
-		}
-		return env.PrintJSON(map[string]any{
-			"registry": root.Address, "block": root.At.Seqno, "paused": root.Paused, "threshold": s.Governance.Threshold, "keys": keys,
-			"measurements": measurements, "models": models, "params": s.Params, "next_proposal": s.NextProposal, "proposals": open, "nodes": len(root.Nodes),
-		})
-	}
-	fmt.Fprintf(env.Stdout, "registry      %v (block %d)\nregistration  %s\ngovernance    %d of %d keys\n", root.Address, root.At.Seqno,
-		map[bool]string{true: "paused", false: "open"}[root.Paused], s.Governance.Threshold, len(keys))
-	for i, k := range keys {
-		fmt.Fprintf(env.Stdout, "  key %-8d %s\n", i, k)
-	}
-	for _, m := range measurements {
-		fmt.Fprintf(env.Stdout, "measurement   %s\n", m)
-	}
-	for _, m := range models {
-		fmt.Fprintf(env.Stdout, "model         %s\n", m)
-	}
-	fmt.Fprintf(env.Stdout, "nodes         %d\nnext proposal %d\n", len(root.Nodes), s.NextProposal)
-	for _, n := range slices.Sorted(keysOf(s.Proposals)) {
-		p := s.Proposals[n]
-		fmt.Fprintf(env.Stdout, "proposal %-4d may be executed from %s to %s, action hash %x\n", n, unix(p.ExecuteAfter), unix(p.ExecuteBefore), p.Action.Hash())
-	}
-	return nil
-}
-
-func unix(t uint32) string { return time.Unix(int64(t), 0).UTC().Format(time.RFC3339) }
-
-func keysOf[K comparable, V any](m map[K]V) func(func(K) bool) {
-	return func(yield func(K) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
 func govPropose(ctx context.Context, env *command.Env, ton, reg, out string, open time.Duration) error {
 	if len(env.Args) < 1 || len(env.Args) > 2 || out == "" {
 		return attestation.BadInput("gov propose needs an action, a value if the action has one, and --out; --help explains")
@@ -219,10 +147,17 @@ func govPropose(ctx context.Context, env *command.Env, ton, reg, out string, ope
 	if err != nil {
 		return err
 	}
+	r, _, err := review(ctx, c, p, root)
+	if err != nil {
+		return err
+	}
+	if err := r.Err(); err != nil {
+		return err
+	}
 	if err := writeProposal(out, p, atomicfile.Create); err != nil {
 		return err
 	}
-	return printProposal(env, p)
+	return printReview(env, r)
 }
 
 // proposalValue makes the JSON value of an action.
@@ -274,76 +209,4 @@ func writeProposal(path string, p *host.Proposal, write func(string, []byte, os.
 		return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
 	}
 	return err
-}
-
-func printProposal(env *command.Env, p *host.Proposal) error {
-	if env.JSON {
-		return env.PrintJSON(p)
-	}
-	waits, err := p.Waits()
-	if err != nil {
-		return err
-	}
-	when := "at once when it is submitted"
-	if waits {
-		when = "after the governance delay"
-	}
-	fmt.Fprintf(env.Stdout, "registry   %v\nchain      %d\nproposal   %d\naction     %s %s\nhappens    %s\nexpires    %s\napprovals  %d\n",
-		p.Registry, p.ChainID, p.Number, p.Action, valueText(p.Value), when, p.Expires.Format(time.RFC3339), len(p.Approvals))
-	return nil
-}
-
-// valueText writes a whole value, as whoever signs it has to read it: on one
-// line, and without characters that terminals obey or hide.
-func valueText(raw json.RawMessage) string {
-	var b bytes.Buffer
-	if len(raw) == 0 || json.Compact(&b, raw) != nil {
-		return ""
-	}
-	var out strings.Builder
-	for _, r := range b.String() {
-		if r == ' ' || unicode.IsPrint(r) {
-			out.WriteRune(r)
-		} else {
-			fmt.Fprintf(&out, "\\u%04x", r)
-		}
-	}
-	return out.String()
-}
-
-func govSign(ctx context.Context, env *command.Env, ton, keyFile string) error {
-	if len(env.Args) != 1 || ton == "" || keyFile == "" {
-		return attestation.BadInput("gov sign needs one file, --key and --ton-config; --help explains")
-	}
-	p, err := readProposal(env.Args[0])
-	if err != nil {
-		return err
-	}
-	key, err := walletKey(env, keyFile)
-	if err != nil {
-		return err
-	}
-	c, err := dial(ctx, ton)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	id, err := c.ChainID(ctx)
-	if err != nil {
-		return err
-	}
-	if err := p.CheckChain(id); err != nil {
-		return err
-	}
-	root, err := registry.Reader{Reader: c}.Root(ctx, p.Registry)
-	if err != nil {
-		return err
-	}
-	if err := p.Sign(root.State.Governance, key); err != nil {
-		return err
-	}
-	if err := writeProposal(env.Args[0], p, atomicfile.Write); err != nil {
-		return err
-	}
-	return printProposal(env, p)
 }
