@@ -47,11 +47,14 @@ func TestReview(t *testing.T) {
 		family any
 		says   string
 	}{
-		"good":                {func(*registry.Root, *Proposal) {}, nil, ""},
-		"another chain":       {func(_ *registry.Root, p *Proposal) { p.ChainID = -239 }, &disagree, "is for chain -239, this is chain -3"},
-		"another registry":    {func(r *registry.Root, _ *Proposal) { r.Address.Hash[0]++ }, &bad, "is for registry 0:09"},
-		"carried out":         {func(r *registry.Root, _ *Proposal) { r.State.NextProposal++ }, &disagree, "has carried out or dropped a proposal 5"},
-		"waits already":       {func(r *registry.Root, _ *Proposal) { r.State.NextProposal++; r.State.Proposals[5] = contracts.Proposal{} }, &disagree, "which waits for its delay"},
+		"good":             {func(*registry.Root, *Proposal) {}, nil, ""},
+		"another chain":    {func(_ *registry.Root, p *Proposal) { p.ChainID = -239 }, &disagree, "is for chain -239, this is chain -3"},
+		"another registry": {func(r *registry.Root, _ *Proposal) { r.Address.Hash[0]++ }, &bad, "is for registry 0:09"},
+		"carried out":      {func(r *registry.Root, _ *Proposal) { r.State.NextProposal++ }, &disagree, "has carried out or dropped a proposal 5"},
+		"waits already": {func(r *registry.Root, _ *Proposal) {
+			r.State.NextProposal++
+			r.State.Proposals[5] = contracts.Proposal{}
+		}, &disagree, "which waits for its delay"},
 		"too early":           {func(r *registry.Root, _ *Proposal) { r.State.NextProposal-- }, &disagree, "next proposal is 4, this is 5"},
 		"expired":             {func(r *registry.Root, p *Proposal) { r.At.Time = p.Expires }, &refused, "expired at 2027-01-15T09:00:00Z"},
 		"nothing to remove":   {func(r *registry.Root, _ *Proposal) { delete(r.State.Measurements, [32]byte{1}) }, &refused, "ERR_NOT_FOUND"},
