@@ -3,10 +3,13 @@ GO      ?= go
 BIN     := bin
 MODULES := $(dir $(filter-out ./go.mod,$(shell find . -name go.mod -not -path '*/node_modules/*')))
 
-.PHONY: build test test-long demo lint bench fuzz soak contracts contracts-check chain-costs image vm-test release
+.PHONY: build enclave-nvml test test-long demo lint bench fuzz soak contracts contracts-check chain-costs image vm-test release
 
 build: ## the three programs, in ./bin
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+enclave-nvml: ## cocoon-enclave for machines with NVIDIA GPUs, in ./bin (needs a C compiler)
+	CGO_ENABLED=1 $(GO) build -trimpath -tags nvml -o $(BIN)/ ./cmd/cocoon-enclave
 
 demo: build ## one attested, sealed, receipted, anchored answer
 	$(BIN)/cocoon demo

@@ -37,13 +37,16 @@ func openGPUs(f flags, cfg *enclave.Config) (device.GPUs, *nvidia.Endorsements, 
 	} else {
 		gpus, err = device.OpenGPUs()
 	}
-	return gpus, documents, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("the configuration has GPUs: %w", err)
+	}
+	return gpus, documents, nil
 }
 
 func simulatedGPUs(dir string) (device.GPUs, error) {
 	data, err := command.ReadFile(filepath.Join(dir, sim.NVIDIAMachineFile), maxFile)
 	if err != nil {
-		return nil, fmt.Errorf("--simulated: the configuration has GPUs: %w", err)
+		return nil, fmt.Errorf("--simulated: %w", err)
 	}
 	m, err := sim.ParseNVIDIAMachine(data)
 	if err != nil {

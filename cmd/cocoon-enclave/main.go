@@ -41,7 +41,7 @@ func app() *command.App {
 				"standard output says where it listens.",
 			Example: "cocoon-enclave run --config enclave.toml --ton-config ton-global.json --data /data --device tdx",
 			Setup:   setup,
-		}},
+		}, gpusCommand},
 		Footer: "An operator starts it with: cocoon-node up",
 	}
 }

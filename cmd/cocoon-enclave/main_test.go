@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/attestation/sim"
 )
 
@@ -24,6 +26,13 @@ root_hash = "0011223344556677889900112233445566778899001122334455667788990011"
 file_hash = "0011223344556677889900112233445566778899001122334455667788990011"
 `
 
+const gpu = `
+[gpu]
+count = 2
+kind = "hopper"
+feature = "mpt"
+`
+
 // files writes what an enclave is started with, and returns the directory.
 func files(t *testing.T) string {
 	t.Helper()
@@ -36,7 +45,16 @@ func files(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contents := map[string][]byte{"config.toml": []byte(config), "text": []byte("text")}
+	contents := map[string][]byte{"config.toml": []byte(config), "text": []byte("text"), "gpu.toml": []byte(config + gpu)}
+	m, err := sim.NewNVIDIAMachine(sim.NVIDIAMachineConfig{GPUs: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := m.Endorsements(time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents["some.xml"] = docs[0].Data
 	for _, f := range all {
 		contents[f.Name] = f.Data
 	}
@@ -65,6 +83,11 @@ func TestRefusals(t *testing.T) {
 		{"run --config @config.toml --ton-config @text --data @data --simulated @nowhere", "--simulated: open "},
 		{"run --config @config.toml --ton-config @missing --data @data --simulated @.", "missing: no such file or directory"},
 		{"run --config @config.toml --ton-config @text --data @data --simulated @.", "text: TON global config: "},
+		{"run --config @gpu.toml --ton-config @text --data @data --simulated @.", "the configuration has GPUs: name their RIM documents and OCSP responses with --endorsements"},
+		{"run --config @gpu.toml --ton-config @text --data @data --simulated @. --endorsements @missing", "reading endorsements: "},
+		{"run --config @gpu.toml --ton-config @text --data @data --simulated @. --endorsements @some.xml", "the configuration has GPUs: --simulated: "},
+		{"gpus now", "gpus takes no arguments; --help explains"},
+		{"gpus --simulated @nowhere", "nvidia.json: no such file or directory"},
 		{"run --nonsense", "run: unknown flag --nonsense; `cocoon-enclave help run` explains"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -83,6 +106,66 @@ func TestRefusals(t *testing.T) {
 				t.Error("the data directory was made for nothing")
 			}
 		})
+	}
+}
+
+// TestGPUs: the evidence that is written is what the verifier reads.
+func TestGPUs(t *testing.T) {
+	dir := t.TempDir()
+	m, err := sim.NewNVIDIAMachine(sim.NVIDIAMachineConfig{GPUs: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := m.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(code int, args ...string) (string, string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if got := app().Run(t.Context(), args, nil, &out, &errs); got != code {
+			t.Fatalf("%v: exit code %d, want %d: %s", args, got, code, &errs)
+		}
+		return out.String(), errs.String()
+	}
+	file := filepath.Join(dir, "gpus.json")
+	text, _ := run(0, "gpus", "--simulated", dir, "--out", file)
+	if !strings.HasPrefix(text, "SIMULATED: ") || !strings.Contains(text, "2 GPUs and switches, confidential mode on, environment production, accept work: false") {
+		t.Error(text)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := nvidia.ParseFile(data)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d devices, %v", len(list), err)
+	}
+	o := nvidia.Options{SimulatedRoots: m.Vendor.Roots(), WithoutRIMUnsafe: true, WithoutRevocationUnsafe: true}
+	var facts []*nvidia.Facts
+	for _, ev := range list {
+		f, err := nvidia.Verify(ev, nvidia.AnyNonceUnsafe(), &nvidia.Endorsements{}, o, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts = append(facts, f)
+	}
+	if _, err := nvidia.CheckTopology(facts); err != nil {
+		t.Error(err)
+	}
+	if facts[0].Report.RequestNonce == [32]byte{} {
+		t.Error("the nonce is not random")
+	}
+	if _, errs := run(1, "gpus", "--simulated", dir, "--out", file); !strings.Contains(errs, "nothing is overwritten") {
+		t.Error(errs)
+	}
+	text, _ = run(0, "gpus", "--simulated", dir, "--json")
+	var v gpuList
+	if err := json.Unmarshal([]byte(text), &v); err != nil || !v.Simulated || !v.Confidential || v.Ready || len(v.GPUs) != 2 || v.GPUs[0].UUID == "" {
+		t.Errorf("%+v, %v", v, err)
 	}
 }
 
