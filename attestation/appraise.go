@@ -41,7 +41,7 @@ func (r *Registered) clone() *Registered {
 type Subject struct {
 	At         time.Time   // required
 	Claims     *Claims     // that the evidence was made for
-	Nonce      *[32]byte   // the caller's live nonce
+	Nonce      *[32]byte   // the caller's live nonce; without claims, of GPUs, tokens or a TPM alone
 	Registered *Registered // what the chain says
 	EventLog   []byte      // what the machine's firmware and loader say that they measured
 
@@ -60,6 +60,7 @@ func (p *Policy) Appraise(f *Facts, s Subject) *Verdict {
 	a.intel()
 	a.amd()
 	a.gpus()
+	a.tokens()
 	a.module()
 	a.eventLog()
 	a.measurement()
@@ -109,7 +110,7 @@ func (a *appraisal) skip(format string, args ...any) {
 }
 
 func (a *appraisal) kind() {
-	if a.f.Kind != KindNVIDIA { // of which section gpu says what is accepted
+	if a.f.Kind != KindNVIDIA && a.f.Kind != KindNRAS { // of which section gpu says what is accepted
 		a.accepted()
 	}
 	for _, root := range simulatedRoots(a.f, &a.s) {
@@ -126,6 +127,7 @@ func (a *appraisal) accepted() {
 func (a *appraisal) binding() {
 	if a.s.Claims == nil {
 		a.skip("report data: no claims were given to compare it with")
+		a.nonceAlone()
 		return
 	}
 	if a.f.module(&a.s).Confidential() {

@@ -24,6 +24,7 @@ const (
 	KindNVIDIA = "nvidia" // NVIDIA GPU or switch report with its certificates
 	KindTPM    = "tpm"    // TPM 2.0 quote
 	KindSGX    = "sgx"    // Intel SGX quote; not part of bundles
+	KindNRAS   = "nras"   // tokens of NVIDIA's remote attestation service; in bundles they are endorsements
 )
 
 // Kinds of attachments.

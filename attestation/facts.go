@@ -19,6 +19,8 @@ type Facts struct {
 	Devices []*nvidia.Facts // of kind nvidia: GPUs and switches of one machine
 	TPM     *tpm.Facts      // of kind tpm
 
+	Tokens *nvidia.NRASFacts // of kind nras
+
 	// Simulated says that the chains end in a root that the policy names as
 	// simulated: the evidence proves nothing about real hardware.
 	Simulated bool
@@ -88,20 +90,21 @@ func DetectKind(data []byte) string {
 		return KindNVIDIA
 	case tpm.IsEvidence(data), tpm.IsAzureFile(data):
 		return KindTPM
+	case nvidia.IsNRASTokens(data):
+		return KindNRAS
 	}
 	return ""
 }
 
 // VerifyEvidence proves that evidence is genuine at a time and returns what it
-// proves. It does not judge: that is [Policy.Appraise].
+// proves. It does not judge: that is [Policy.Appraise], which also compares the
+// nonce of a [Subject].
 //
 // An empty kind means [DetectKind]. Bytes that are no evidence are an
 // [*InputError].
 func (v *Verifier) VerifyEvidence(kind string, data []byte, e *Endorsements, at time.Time) (*Facts, error) {
 	if kind == "" {
-		if kind = DetectKind(data); kind == "" && nvidia.IsNRASTokens(data) {
-			return nil, tokensAlone()
-		} else if kind == "" {
+		if kind = DetectKind(data); kind == "" {
 			return nil, BadInput("not a kind of evidence that is known here")
 		}
 	}
@@ -120,6 +123,8 @@ func (v *Verifier) VerifyEvidence(kind string, data []byte, e *Endorsements, at 
 		return v.verifyDevices(data, e, at)
 	case KindTPM:
 		return v.verifyTPM(data, e, at)
+	case KindNRAS:
+		return v.verifyTokens(data, e, at)
 	}
 	return nil, BadInput("unknown kind of evidence %q", kind)
 }

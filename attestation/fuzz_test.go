@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/eventlog"
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/sim"
 )
 
 // wantInput fails when an error of a parser belongs to another family.
@@ -146,6 +150,74 @@ func FuzzParsePolicy(f *testing.F) {
 	})
 }
 
+// tokenForms are tokens and keys of NVIDIA's remote attestation service.
+func tokenForms(f *testing.F) [][]byte {
+	tokens, err := gpuService().Tokens(sim.NRASTokens{IssuedAt: now.Add(-time.Minute), Nonce: [32]byte{1}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	failed, err := gpuService().Tokens(sim.NRASTokens{IssuedAt: now, Failed: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	keys, err := gpuService().KeySet(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return [][]byte{tokens, failed, keys, []byte(" [ [\"JWT\", \"e30.e30.AA\"], {\"GPU-0\": \"e30.e30.AA\"} ]")}
+}
+
+// FuzzVerifyEvidence is the way of any file through the verifier, with a log that
+// comes from the host too: no panic, no facts with an error, and a verdict for
+// what is genuine, which is only what the seeds are.
+func FuzzVerifyEvidence(f *testing.F) {
+	m, g, w := newTPMWorld(f), newGPUWorld(f), newWorld(f)
+	g.mint()
+	log := tcg2(eventlog.SHA256)
+	m.tpm.Boot(log)
+	roots := append(gpuVendor().Roots(), gpuService().Root(), w.platform.RootFingerprint(), m.vendor.RootFingerprint())
+	m.options("unsafe_host_tpm = true\npcrs = {\"4\" = [\""+strings.Repeat("00", 32)+"\"]}", roots...)
+	m.set(`accept = [`, `accept = ["tpm", `)
+	m.set("nras = false", "nras = true")
+	m.eventLog(named(hash("kernel"), hash("loader")))
+	genuine := map[string]bool{}
+	seeds := [][]byte{m.evidence([32]byte{1}), g.evidence, w.evidence().Data}
+	for _, b := range append(seeds, tokenForms(f)...) {
+		f.Add(b, log.Bytes())
+		genuine[attestation.DetectKind(b)] = true
+	}
+	v, e := m.verifier(), w.endorsements()
+	m.documents(e)
+	docs, err := gpuDevice().Endorsements(gpuVendor(), now.Add(-time.Hour), now.Add(24*time.Hour))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, d := range docs {
+		if err := e.AddFile(fmt.Sprint(i), d); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := e.AddFile("keys", tokenForms(f)[2]); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data, log []byte) {
+		facts, err := v.VerifyEvidence("", data, e, now)
+		if (facts == nil) == (err == nil) {
+			t.Fatalf("%v with %v", facts, err)
+		}
+		if err != nil {
+			return
+		}
+		verdict := v.Policy().Appraise(facts, attestation.Subject{At: now, EventLog: log, Nonce: &[32]byte{1}})
+		if !genuine[verdict.Kind] || verdict.Accepted != (verdict.Err() == nil) {
+			t.Errorf("verdict %+v", verdict)
+		}
+		if _, err := json.Marshal(verdict); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // FuzzAddFile: no endorsement makes a parser panic.
 func FuzzAddFile(f *testing.F) {
 	w := newWorld(f)
@@ -156,6 +228,9 @@ func FuzzAddFile(f *testing.F) {
 	f.Add(j)
 	f.Add(w.platform.PCKChain())
 	f.Add([]byte(`{"tcbInfo":{"id":"TDX"},"signature":"00"}`))
+	for _, doc := range tokenForms(f) {
+		f.Add(doc)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e := attestation.NewEndorsements()
 		if err := e.AddFile("file", data); err != nil {

@@ -1,7 +1,6 @@
 package attestation_test
 
 import (
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -193,14 +192,10 @@ func TestSimulatedNRAS(t *testing.T) {
 	}
 }
 
-func TestTokensAlone(t *testing.T) {
+func TestTokenDocuments(t *testing.T) {
 	tokens, err := gpuService().Tokens(sim.NRASTokens{IssuedAt: now})
 	if err != nil {
 		t.Fatal(err)
-	}
-	var unknown *attestation.UnknownError
-	if _, err := newGPUWorld(t).verifier().VerifyEvidence("", tokens, nil, now); !errors.As(err, &unknown) || !strings.Contains(err.Error(), "nonce") {
-		t.Errorf("%v", err)
 	}
 	e := attestation.NewEndorsements()
 	for range 2 {
@@ -216,5 +211,155 @@ func TestTokensAlone(t *testing.T) {
 	}
 	if err := e.AddFile("x", []byte(`{"keys":[{"x5c":[]}]}`)); attestation.ExitCode(err) != 1 {
 		t.Errorf("malformed keys: %v", err)
+	}
+}
+
+// tokensWorld is a set of tokens that stands alone.
+type tokensWorld struct {
+	policy string
+	tokens sim.NRASTokens
+	nonce  *[32]byte
+	keys   bool
+	at     time.Time
+}
+
+func (w *tokensWorld) set(from, to string) { w.policy = strings.Replace(w.policy, from, to, 1) }
+
+// claim changes a claim of the first device.
+func claim(name string, value any) func(*tokensWorld) {
+	return func(w *tokensWorld) {
+		w.tokens.EditClaims = func(device string, c map[string]any) {
+			if device == "GPU-0" {
+				c[name] = value
+			}
+		}
+	}
+}
+
+// TestTokensAlone changes one thing at a time.
+func TestTokensAlone(t *testing.T) {
+	other := [32]byte{2}
+	for _, c := range []struct {
+		name   string
+		family fault.Family
+		rules  string
+		want   string
+		change func(*tokensWorld)
+	}{
+		{"good", fault.FamilyNone, "", "", func(*tokensWorld) {}},
+		{"another nonce", fault.FamilyFalse, "evidence.nonce", "expected 02", func(w *tokensWorld) { w.nonce = &other }},
+		{"no nonce", fault.FamilyNone, "", "nonce of the tokens: nothing says what was asked", func(w *tokensWorld) { w.nonce = nil }},
+		{"the policy does not take them", fault.FamilyRefused, "gpu.nras", "nras = false", func(w *tokensWorld) { w.set("nras = true", "nras = false") }},
+		{"simulated", fault.FamilyFalse, "evidence.authentic", "named by the caller", func(w *tokensWorld) { w.policy = attestation.DefaultPolicyTOML() }},
+		{"no keys", fault.FamilyUnknown, "evidence.authentic", "jwks.json", func(w *tokensWorld) { w.keys = false }},
+		{"failed", fault.FamilyFalse, "evidence.authentic", "attestation failed", func(w *tokensWorld) { w.tokens.Failed = true }},
+		{"expired", fault.FamilyUnknown, "evidence.authentic", "expired at", func(w *tokensWorld) { w.at = now.Add(2 * time.Hour) }},
+		{"from the future", fault.FamilyUnknown, "evidence.authentic", "valid from", func(w *tokensWorld) { w.at = now.Add(-time.Hour) }},
+		{"tokens of two nonces", fault.FamilyFalse, "evidence.authentic", "it answers nonce", func(w *tokensWorld) {
+			w.nonce = nil
+			claim("eat_nonce", strings.Repeat("07", 32))(w)
+		}},
+		{"a nonce that is none", fault.FamilyFalse, "evidence.authentic", "it answers nonce", func(w *tokensWorld) {
+			w.nonce = nil
+			w.tokens.EditClaims = func(_ string, c map[string]any) { c["eat_nonce"] = "07" }
+		}},
+		{"debugged", fault.FamilyRefused, "gpu.secure_boot", "debugging off false", claim("dbgstat", "enabled")},
+		{"not started securely", fault.FamilyRefused, "gpu.secure_boot", "secure boot false", claim("secboot", false)},
+		{"kind not accepted", fault.FamilyRefused, "gpu.kinds", "blackwell", func(w *tokensWorld) { w.set(`kinds = ["hopper", "blackwell"]`, `kinds = ["blackwell"]`) }},
+		{"kind unknown", fault.FamilyRefused, "gpu.kinds", "GX1", claim("hwmodel", "GX1")},
+		{"too few", fault.FamilyRefused, "gpu.min_count", "at least 9", func(w *tokensWorld) { w.set("min_count = 0", "min_count = 9") }},
+		{"old driver", fault.FamilyRefused, "gpu.min_driver", "at least 999.1", func(w *tokensWorld) { w.set(`min_driver = ""`, `min_driver = "999.1"`) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := &tokensWorld{tokens: sim.NRASTokens{IssuedAt: now.Add(-time.Minute), Nonce: [32]byte{1}}, nonce: &[32]byte{1}, keys: true, at: now}
+			w.policy = attestation.PolicyTOML(attestation.PolicyOptions{SimulatedRoots: [][32]byte{gpuService().Root()}})
+			w.set("nras = false", "nras = true")
+			c.change(w)
+			v, err := w.judge(t)
+			var got []string
+			for _, k := range v.Checks {
+				if k.Outcome != attestation.Pass {
+					got = append(got, k.Rule)
+				}
+			}
+			text := fmt.Sprint(err, v.NotChecked)
+			if fault.FamilyOf(err) != c.family || strings.Join(got, " ") != c.rules || !strings.Contains(text, c.want) {
+				t.Errorf("family %d, rules %q, %s", fault.FamilyOf(err), got, text)
+			}
+			if err == nil && (!v.Simulated || v.Kind != attestation.KindNRAS || len(v.Facts.GPUs) == 0 || v.Facts.GPUs[0].Source != "nras" || v.Facts.GPUs[0].Golden) {
+				t.Errorf("verdict %+v", v)
+			}
+			for _, s := range []string{"how it found out is not visible", "whether devices belong together", "on which machine"} {
+				if err == nil && !strings.Contains(text, s) {
+					t.Errorf("%q is not among what was not checked", s)
+				}
+			}
+		})
+	}
+}
+
+func (w *tokensWorld) judge(t *testing.T) (*attestation.Verdict, error) {
+	t.Helper()
+	tokens, err := gpuService().Tokens(w.tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := attestation.NewEndorsements()
+	if w.keys {
+		set, err := gpuService().KeySet(nil)
+		if err == nil {
+			err = e.AddFile("keys", set)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := (&world{t: t, policy: w.policy}).verifier()
+	f, err := v.VerifyEvidence("", tokens, e, w.at)
+	if err != nil {
+		return attestation.FailedVerdict(attestation.DetectKind(tokens), w.at, err), err
+	}
+	verdict := v.Policy().Appraise(f, attestation.Subject{At: w.at, Nonce: w.nonce})
+	return verdict, verdict.Err()
+}
+
+// Nonces of other evidence that stands alone.
+func TestNonceAlone(t *testing.T) {
+	g := newGPUWorld(t)
+	g.mint()
+	gpu, err := g.verifier().VerifyEvidence("", g.evidence, g.endorsements(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newTPMWorld(t)
+	e := attestation.NewEndorsements()
+	m.documents(e)
+	module, err := m.verifier().VerifyEvidence("", m.evidence([32]byte{5}), e, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	td := newWorld(t)
+	quote, err := td.verifier().VerifyEvidence("", td.evidence().Data, td.endorsements(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		p     *attestation.Policy
+		f     *attestation.Facts
+		nonce [32]byte
+		want  attestation.Outcome
+	}{
+		{"GPU", g.verifier().Policy(), gpu, g.report.Nonce, attestation.Pass},
+		{"GPU, another", g.verifier().Policy(), gpu, [32]byte{9}, attestation.Fail},
+		{"TPM", m.verifier().Policy(), module, [32]byte{5}, attestation.Pass},
+		{"TPM, another", m.verifier().Policy(), module, [32]byte{9}, attestation.Fail},
+		{"quote", td.verifier().Policy(), quote, [32]byte{}, attestation.NotSure},
+	} {
+		v := c.p.Appraise(c.f, attestation.Subject{At: now, Nonce: &c.nonce})
+		i := slices.IndexFunc(v.Checks, func(k attestation.Check) bool { return k.Rule == "evidence.nonce" })
+		if i < 0 || v.Checks[i].Outcome != c.want {
+			t.Errorf("%s: %+v", c.name, v.Checks)
+		}
 	}
 }

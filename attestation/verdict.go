@@ -167,6 +167,9 @@ func (f *Facts) verdict(s *Subject) *VerdictFacts {
 	for _, d := range f.allDevices(s) {
 		v.GPUs = append(v.GPUs, deviceVerdict(d))
 	}
+	if f.Tokens != nil {
+		v.GPUs = tokenVerdicts(f.Tokens)
+	}
 	if t := f.module(s); t != nil {
 		v.TPM = moduleVerdict(t)
 	}
@@ -217,13 +220,20 @@ func fingerprint(b [32]byte) string { return "sha256:" + hex.EncodeToString(b[:]
 func newVerdict(f *Facts, s *Subject) *Verdict {
 	v := &Verdict{Kind: f.Kind, Authentic: true, Simulated: len(simulatedRoots(f, s)) > 0, At: s.At.UTC(), Facts: f.verdict(s),
 		Checks: []Check{}, Refusals: []string{}, NotChecked: []string{}}
-	c := Check{Rule: "evidence.authentic", Text: "the evidence is signed by hardware that the vendor vouches for",
-		Outcome: Pass, Got: "root " + fingerprint(f.Root)}
+	c := Check{Rule: "evidence.authentic", Text: authentic(f.Kind), Outcome: Pass, Got: "root " + fingerprint(f.Root)}
 	if f.NotAfter.IsZero() { // only a key that the policy itself names has no documents
 		v.Authentic, c.Text, c.Got = false, "the evidence is signed by a key that the policy names", "nobody vouches for it"
 	}
 	v.add(c)
 	return v
+}
+
+// authentic is what the first rule says.
+func authentic(kind string) string {
+	if kind == KindNRAS {
+		return "the tokens are signed by NVIDIA's remote attestation service, and say that the devices are good"
+	}
+	return "the evidence is signed by hardware that the vendor vouches for"
 }
 
 // FailedVerdict returns the verdict over evidence of which nothing is proved,
@@ -235,8 +245,7 @@ func FailedVerdict(kind string, at time.Time, err error) *Verdict {
 	if fault.FamilyOf(err) == fault.FamilyUnknown {
 		o = NotSure
 	}
-	v.add(Check{Rule: "evidence.authentic", Text: "the evidence is signed by hardware that the vendor vouches for",
-		Outcome: o, Got: err.Error(), family: fault.FamilyOf(err)})
+	v.add(Check{Rule: "evidence.authentic", Text: authentic(kind), Outcome: o, Got: err.Error(), family: fault.FamilyOf(err)})
 	return v
 }
 

@@ -74,6 +74,14 @@ func FuzzEndorsements(f *testing.F) {
 	}
 	f.Add(chainPEM(d.Chain[0].Raw))
 	f.Add(d.Chain[1].Raw)
+	s := newNRAS(f, sim.NVIDIAConfig{})
+	keys, err := s.KeySet(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(keys)
+	f.Add(s.tokens(f, sim.NRASTokens{}))
+	f.Add([]byte(`[["JWT","e30.e30.AA"],{"GPU-0":"e30.e30.AA"}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e := &nvidia.Endorsements{}
 		if err := e.Add(b); err != nil && fault.FamilyOf(err) != fault.FamilyInput {

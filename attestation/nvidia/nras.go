@@ -19,8 +19,9 @@ const NRASIssuer = "https://nras.attestation.nvidia.com"
 // these devices genuine, with golden measurements, by reports that answer the
 // nonce. How it did so is not visible.
 type NRASFacts struct {
-	Nonce   [32]byte
-	Version string // of the claims, "2.0"
+	Nonce   [32]byte // that the tokens answer
+	Bound   bool     // it is the one that was asked
+	Version string   // of the claims, "2.0"
 	Devices []NRASDevice
 
 	Authority [32]byte // SHA-256 of the certificate that issued the keys, DER
@@ -53,6 +54,21 @@ type NRASDevice struct {
 // token or a missing key is "could not find out". A token of a failed
 // attestation, which the service signs too, is false evidence.
 func VerifyNRAS(tokens []byte, keys *NRASKeys, nonce [32]byte, o Options, at time.Time) (*NRASFacts, error) {
+	return verifyNRAS(tokens, keys, WantNonce(nonce), &o, at)
+}
+
+// VerifyTokens does what [VerifyNRAS] does, with the keys in e. With
+// [AnyNonceUnsafe], tokens count that answer any nonce, all of them the same:
+// they may be old ones, and the facts say so.
+func (v *Verifier) VerifyTokens(tokens []byte, n Nonce, e *Endorsements, at time.Time) (*NRASFacts, error) {
+	keys := &NRASKeys{}
+	if e != nil && e.keys != nil {
+		keys = e.keys
+	}
+	return verifyNRAS(tokens, keys, n, &v.o, at)
+}
+
+func verifyNRAS(tokens []byte, keys *NRASKeys, n Nonce, o *Options, at time.Time) (*NRASFacts, error) {
 	overall, devices, err := splitNRAS(tokens)
 	if err != nil {
 		return nil, inputAt(StepToken, "%w", err)
@@ -62,8 +78,10 @@ func VerifyNRAS(tokens []byte, keys *NRASKeys, nonce [32]byte, o Options, at tim
 		return nil, inputAt(StepToken, "no keys given")
 	case at.IsZero():
 		return nil, inputAt(StepToken, "no time given")
+	case !n.given && !n.any:
+		return nil, inputAt(StepNonce, "no nonce given")
 	}
-	c := &nrasCheck{keys: keys, o: &o, nonce: nonce, at: at, facts: &NRASFacts{Nonce: nonce, At: at}}
+	c := &nrasCheck{keys: keys, o: o, nonce: n, at: at, facts: &NRASFacts{Nonce: n.want, Bound: n.given, At: at}}
 	if err := c.overall(overall, devices); err != nil {
 		return nil, err
 	}
@@ -102,7 +120,7 @@ func splitNRAS(b []byte) (overall string, devices map[string]string, err error) 
 type nrasCheck struct {
 	keys  *NRASKeys
 	o     *Options
-	nonce [32]byte
+	nonce Nonce // with any, that of the first token once it is read
 	at    time.Time
 	w     window
 	facts *NRASFacts

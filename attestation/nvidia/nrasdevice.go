@@ -42,6 +42,13 @@ func (c *nrasCheck) device(name, token string) error {
 	return nil
 }
 
+// Kind returns the generation that the service names, empty when it is not known
+// here.
+func (d *NRASDevice) Kind() Kind {
+	chip, _, _ := strings.Cut(d.Model, " ")
+	return kindOf(chip)
+}
+
 // Prefixes of the claims about single checks.
 const (
 	gpuClaims    = "x-nvidia-gpu-"

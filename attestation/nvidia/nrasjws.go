@@ -43,10 +43,20 @@ func (c *nrasCheck) token(what, token string) (object, error) {
 	if err := c.w.narrow(StepToken, what, start, time.Unix(exp, 0).Add(-1), c.at, NRASIssuer); err != nil {
 		return nil, err
 	}
-	if got := claims.text("eat_nonce"); !strings.EqualFold(got, hex.EncodeToString(c.nonce[:])) {
-		return nil, falseAt(StepToken, "%s: it answers nonce %.80q, %x was asked", what, got, c.nonce)
+	return claims, c.answers(what, claims.text("eat_nonce"))
+}
+
+// answers checks the nonce of a token. Where any will do, it is that of the first
+// token.
+func (c *nrasCheck) answers(what, got string) error {
+	if b, err := hex.DecodeString(got); c.nonce.any && err == nil && len(b) == len(c.nonce.want) {
+		c.nonce = WantNonce([32]byte(b))
+		c.facts.Nonce = c.nonce.want
 	}
-	return claims, nil
+	if !strings.EqualFold(got, hex.EncodeToString(c.nonce.want[:])) {
+		return falseAt(StepToken, "%s: it answers nonce %.80q, %x was asked", what, got, c.nonce.want)
+	}
+	return nil
 }
 
 // signed verifies a JWS in compact form with ES384 (RFC 7515, section 5.2; RFC

@@ -204,6 +204,7 @@ func goldenWords(g attestation.DeviceVerdict) string {
 var kindWords = map[string]string{
 	attestation.KindTDX: "virtual machine protected by Intel TDX", attestation.KindSNP: "virtual machine protected by AMD SEV-SNP",
 	attestation.KindSGX: "enclave protected by Intel SGX", attestation.KindNVIDIA: "NVIDIA GPU in confidential mode", attestation.KindTPM: "TPM 2.0",
+	attestation.KindNRAS: "NVIDIA devices, by the word of NVIDIA's remote attestation service",
 }
 
 // factRows are all facts, under the names that they have in JSON.

@@ -42,6 +42,7 @@ var inspectCommand = &command.Command{
 var article = map[string]string{
 	"proof": "a proof", "receipt": "a receipt", "bundle": "a bundle",
 	"tdx evidence": "a TDX quote", "sgx evidence": "an SGX quote", "snp evidence": "an SNP report",
+	"nvidia evidence": "a report of a GPU or switch", "tpm evidence": "a quote of a TPM", "nras evidence": "a set of tokens of NVIDIA's remote attestation service",
 }
 
 // describe returns what kind of file it is, and what it says. The kind is empty

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -53,8 +54,23 @@ func writeVerdict(w io.Writer, v *attestation.Verdict, err error) {
 		if f.Measurement != "" {
 			fmt.Fprintf(w, "       measurement  %s\n", f.Measurement)
 		}
+		writeComponents(w, f.Components)
 	}
 	fmt.Fprintf(w, "%s  %s evidence, judged at %s\n", resultWord(err, "ACCEPTED"), strings.ToUpper(v.Kind), v.At.UTC().Format(time.RFC3339))
+}
+
+// writeComponents writes what the event log says about code and what it was
+// started with. Names are the policy's; without one, it is what the log says.
+func writeComponents(w io.Writer, list []attestation.ComponentVerdict) {
+	for _, c := range list {
+		name := c.Name
+		if name == "" {
+			name = "called " + c.Role
+		}
+		if c.Name != "" || slices.Contains([]string{"boot loader", "kernel", "initrd", "command line"}, c.Role) {
+			fmt.Fprintf(w, "       %s%d  %s  %s\n", c.Kind, c.Register, c.Digest, name)
+		}
+	}
 }
 
 func checkText(c attestation.Check) string {

@@ -2,22 +2,26 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/eventlog"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 var verifyEvidenceCommand = &command.Command{
 	Name: "verify evidence", Args: "FILE", Short: "judge a piece of evidence, offline",
-	Long: "FILE is a quote or report, or a bundle. Nothing is fetched: endorsements come from\n" +
-		"--endorsements, and from the bundle.\n\n" +
+	Long: "FILE is a quote or report, tokens of NVIDIA's remote attestation service, or a bundle.\n" +
+		"Nothing is fetched: endorsements come from --endorsements, and from the bundle.\n\n" +
+		"A file that stands alone says nothing of its age. Give the nonce that was asked (--nonce):\n" +
+		"without it, the result lists the nonce as not checked. An event log (--event-log) is\n" +
+		"replayed into the registers that the evidence signs.\n\n" +
 		"The chain is not looked at. Whether it has registered a bundle is listed as not checked,\n" +
 		"and ACCEPTED does not say it: `cocoon verify node` does, and `cocoon verify receipt` from\n" +
 		"a proof. A policy that takes the list of measurements or models \"from registry\" can't be\n" +
@@ -29,6 +33,9 @@ var verifyEvidenceCommand = &command.Command{
 		fs.StringVar(&s.policy, "policy", "", "policy `file` (default: policy.toml in the configuration directory)")
 		fs.StringVar(&s.endorsements, "endorsements", "", "`directory` or file with endorsements")
 		at := fs.String("at", "", "`time` to judge at, RFC 3339 (default: now)")
+		var in evidenceInput
+		fs.StringVar(&in.nonce, "nonce", "", "`hex` of the 32 bytes that a bundle, GPUs, tokens or a TPM were asked to sign")
+		fs.StringVar(&in.log, "event-log", "", "`file` with the event log of a TD or a TPM that stands alone")
 		var page htmlFlag
 		fs.Var(&page, "html", htmlUsage)
 		return func(_ context.Context, env *command.Env) error {
@@ -36,13 +43,35 @@ var verifyEvidenceCommand = &command.Command{
 			if err := args(env, 1, "one file"); err != nil {
 				return err
 			}
-			return verifyEvidence(env, &s, *at, &page)
+			in.at = *at
+			return verifyEvidence(env, &s, &in, &page)
 		}
 	},
 }
 
-func verifyEvidence(env *command.Env, s *settings, at string, page *htmlFlag) error {
-	when, err := timeFlag(at)
+// evidenceInput is what the flags say beside the file.
+type evidenceInput struct{ at, nonce, log string }
+
+// subject reads the flags.
+func (in *evidenceInput) subject() (s attestation.Subject, err error) {
+	if s.At, err = timeFlag(in.at); err != nil {
+		return s, err
+	}
+	if in.nonce != "" {
+		b, err := hex.DecodeString(in.nonce)
+		if err != nil || len(b) != 32 {
+			return s, attestation.BadInput("--nonce: want 64 hexadecimal digits, got %q", in.nonce)
+		}
+		s.Nonce = (*[32]byte)(b)
+	}
+	if in.log != "" {
+		s.EventLog, err = command.ReadFile(in.log, eventlog.MaxLog)
+	}
+	return s, err
+}
+
+func verifyEvidence(env *command.Env, s *settings, in *evidenceInput, page *htmlFlag) error {
+	subject, err := in.subject()
 	if err != nil {
 		return err
 	}
@@ -69,7 +98,7 @@ func verifyEvidence(env *command.Env, s *settings, at string, page *htmlFlag) er
 	if err != nil {
 		return err
 	}
-	verdict, err := judge(v, env.Args[0], data, set, when)
+	verdict, err := judge(v, env.Args[0], data, set, subject)
 	if verdict == nil {
 		return err
 	}
@@ -91,13 +120,16 @@ func verifyEvidence(env *command.Env, s *settings, at string, page *htmlFlag) er
 
 // judge returns the verdict over a bundle, or over a single piece of evidence,
 // and its error. There is no verdict when the file is none of both.
-func judge(v *attestation.Verifier, name string, data []byte, set *attestation.Endorsements, at time.Time) (*attestation.Verdict, error) {
+func judge(v *attestation.Verifier, name string, data []byte, set *attestation.Endorsements, s attestation.Subject) (*attestation.Verdict, error) {
 	b, bundleErr := attestation.ParseBundle(data)
 	if bundleErr == nil {
+		if len(s.EventLog) > 0 {
+			return nil, attestation.BadInput("--event-log: %s is a bundle, which carries its own event log", name)
+		}
 		if err := set.AddBundle(b); err != nil {
 			return nil, err
 		}
-		verified, err := v.Verify(attestation.Input{Bundle: b, Endorsements: set, At: at})
+		verified, err := v.Verify(attestation.Input{Bundle: b, Endorsements: set, Nonce: s.Nonce, At: s.At})
 		if err != nil {
 			return attestation.VerdictOf(err), err
 		}
@@ -107,11 +139,11 @@ func judge(v *attestation.Verifier, name string, data []byte, set *attestation.E
 	if kind == "" {
 		return nil, notEvidence(name, data, bundleErr)
 	}
-	facts, err := v.VerifyEvidence(kind, data, set, at)
+	facts, err := v.VerifyEvidence(kind, data, set, s.At)
 	if err != nil {
-		return attestation.FailedVerdict(kind, at, err), err
+		return attestation.FailedVerdict(kind, s.At, err), err
 	}
-	verdict := v.Policy().Appraise(facts, attestation.Subject{At: at})
+	verdict := v.Policy().Appraise(facts, s)
 	return verdict, verdict.Err()
 }
 
