@@ -134,20 +134,6 @@ func VerifyHeader(proof []byte, seqno uint32, root [32]byte) (b Block, err error
 	return h.of(id), nil
 }
 
-// ProofBlock returns the block that an account proof leads to, by the proof's own
-// word: somebody whose trusted blocks are not on the proof's way may ask a chain
-// that he trusts for it ([Reader.Block]).
-func ProofBlock(proof []byte) (BlockID, error) {
-	_, at, links, _, err := decodeProof(proof)
-	if err != nil {
-		return BlockID{}, err
-	}
-	if len(links) > 0 {
-		at = links[len(links)-1].to
-	}
-	return at, nil
-}
-
 var errNoTransactions = errors.New("none, though the account has one")
 
 // headerProof asks for the header of a block, and checks it.

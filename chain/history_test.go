@@ -110,13 +110,6 @@ func TestHistoryProofs(t *testing.T) {
 			t.Fatalf("transactions with byte %d changed: %+v", i, got)
 		}
 	}
-
-	if id, err := chain.ProofBlock(acc.Proof); err != nil || id != acc.Block.ID() {
-		t.Errorf("the proof leads to %v, %v; want %v", id, err, acc.Block.ID())
-	}
-	if _, err := chain.ProofBlock([]byte("no")); !errors.As(err, &input) {
-		t.Errorf("%v", err)
-	}
 }
 
 // FuzzHistoryProofs looks for panics and for a second proof of anything.

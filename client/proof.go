@@ -63,14 +63,14 @@ func VerifyProof(p *receipt.Proof, want Expect) (*Checked, error) {
 		do   func() (at time.Time, detail string, err error)
 	}{
 		{StepChain, w.chain}, {StepNode, w.node}, {StepReceipt, w.receipt}, {StepCheckpoint, w.checkpoint},
-		{StepInclusion, w.inclusion}, {StepAnchor, w.anchor}, {StepTime, w.time}, {StepAnswer, w.answer}, {StepRegistry, w.registry},
+		{StepInclusion, w.inclusion}, {StepAnchor, w.anchor}, {StepTime, w.time}, {StepRequest, w.request}, {StepResponse, w.response}, {StepRegistry, w.registry},
 		{StepRegistration, w.registration}, {StepEvidence, w.evidence}, {StepModel, w.model},
 	} {
-		if s.name == StepAnswer && p.Opening == nil {
+		if p.Opening == nil && (s.name == StepRequest || s.name == StepResponse) {
 			continue
 		}
 		at, detail, err := s.do()
-		w.Trail.set(s.name, at, detail, err)
+		w.Trail.Set(s.name, at, detail, err)
 		if s.name == StepEvidence {
 			w.hardware(err)
 		}
@@ -183,10 +183,17 @@ func (w *walk) time() (at time.Time, detail string, err error) {
 	return made, fmt.Sprintf("after %s, before %s", stamp(w.Epoch.RegisteredAt), stamp(w.AnchoredAt)), err
 }
 
-// answer opens the commitments with what the proof holds.
-func (w *walk) answer() (at time.Time, detail string, err error) {
-	if err := w.p.VerifyOpening(); err != nil {
+// request opens a commitment with what the proof holds.
+func (w *walk) request() (at time.Time, detail string, err error) {
+	if err := w.p.Receipt.Body.VerifyRequest(w.p.Opening.RequestSalt, w.p.Opening.Request); err != nil {
 		return at, "", fmt.Errorf("opening: %w", err)
 	}
-	return at, "both are in the proof", nil
+	return at, "it is in the proof", nil
+}
+
+func (w *walk) response() (at time.Time, detail string, err error) {
+	if err := w.p.Receipt.Body.VerifyResponse(w.p.Opening.ResponseSalt, w.p.Opening.Response); err != nil {
+		return at, "", fmt.Errorf("opening: %w", err)
+	}
+	return at, "it is in the proof", nil
 }

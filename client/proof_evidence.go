@@ -89,9 +89,9 @@ func (w *walk) hardware(err error) {
 		v = attestation.VerdictOf(err)
 	}
 	if v == nil || !v.Authentic {
-		w.Trail.set(StepRoot, w.AnchoredAt, "", err)
+		w.Trail.Set(StepRoot, w.AnchoredAt, "", err)
 		e := w.Trail.Step(StepEvidence)
-		e.Outcome, e.Detail = NotChecked, ""
+		e.Outcome, e.At, e.Detail = NotChecked, time.Time{}, ""
 		return
 	}
 	detail := ""
@@ -101,7 +101,7 @@ func (w *walk) hardware(err error) {
 	if v.Simulated {
 		detail = "SIMULATED: " + detail
 	}
-	w.Trail.set(StepRoot, w.AnchoredAt, detail, nil)
+	w.Trail.Set(StepRoot, w.AnchoredAt, detail, nil)
 }
 
 // model checks that what answered is something that the policy accepts.

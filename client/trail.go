@@ -25,7 +25,9 @@ type Trail []Step
 
 // Names of the steps, in order.
 const (
-	StepAnswer       = "answer"
+	StepRequest      = "request"
+	StepResponse     = "response"
+	StepReplay       = "replay" // left to the caller, who has the engine
 	StepReceipt      = "receipt"
 	StepInclusion    = "inclusion"
 	StepCheckpoint   = "checkpoint"
@@ -42,7 +44,9 @@ const (
 
 func newTrail() Trail {
 	t := Trail{
-		{Name: StepAnswer, Text: "question and answer are the ones that the receipt commits to"},
+		{Name: StepRequest, Text: "this request is the one that was answered"},
+		{Name: StepResponse, Text: "this answer is the one that was given"},
+		{Name: StepReplay, Text: "running the request again gives the same bytes"},
 		{Name: StepReceipt, Text: "the receipt is signed by the key that the chain holds for its epoch"},
 		{Name: StepInclusion, Text: "the receipt is a leaf of the node's log"},
 		{Name: StepCheckpoint, Text: "the head of that log is signed by the log key that the chain holds"},
@@ -62,18 +66,18 @@ func newTrail() Trail {
 	return t
 }
 
-// Step returns the step with a name; nil when there is none.
+// Step returns the step with a name, which must be one of the constants.
 func (t Trail) Step(name string) *Step {
 	for i := range t {
 		if t[i].Name == name {
 			return &t[i]
 		}
 	}
-	return nil
+	panic("client: no step is called " + name)
 }
 
-// set notes what came of a step.
-func (t Trail) set(name string, at time.Time, detail string, err error) {
+// Set notes what came of a step: nothing wrong when err is nil.
+func (t Trail) Set(name string, at time.Time, detail string, err error) {
 	s := t.Step(name)
 	s.At, s.Detail, s.Outcome = at, detail, outcomeOf(err)
 	if err != nil {

@@ -152,11 +152,15 @@ func (d *demoRun) verifyOffline(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := client.VerifyProof(p, want); err != nil {
+		checked, err := client.VerifyProof(p, want)
+		if err != nil {
 			return fmt.Errorf("%s.proof: %w", name, err)
 		}
-		o := receiptOptions{request: name + ".request", response: name + ".response", replay: true}
-		if _, err := openContents(ctx, name+".proof", p, o); err != nil {
+		given, err := readContents(name+".proof", p, receiptOptions{request: name + ".request", response: name + ".response", replay: true})
+		if err != nil {
+			return err
+		}
+		if err := given.verify(ctx, p, checked.Trail); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

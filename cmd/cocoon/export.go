@@ -5,12 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -23,6 +25,7 @@ var receiptExportCommand = &command.Command{
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
+		s.registerEndorsements(fs)
 		out := fs.String("out", "", "`file` to write (default: X.proof beside it)")
 		wait := fs.Duration("wait", 0, "`duration` to wait for the anchor when there is none yet, for example 15m")
 		opening := fs.Bool("with-opening", false, "put salts, request and answer into the proof")
@@ -52,6 +55,13 @@ var receiptExportCommand = &command.Command{
 			if _, err := os.Lstat(dst); err == nil {
 				return exists(dst)
 			}
+			more, err := s.loadEndorsements()
+			if err != nil {
+				return err
+			}
+			src.Endorsements = append(slices.DeleteFunc(src.Endorsements, func(f client.EndorsementFile) bool {
+				return slices.ContainsFunc(more, func(m client.EndorsementFile) bool { return m.Name == f.Name })
+			}), more...)
 			sess, err := s.connect(ctx, env, nil)
 			if err != nil {
 				return err

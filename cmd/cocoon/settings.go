@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
@@ -180,19 +179,4 @@ func args(env *command.Env, n int, what string) error {
 		return attestation.BadInput("want %s, got %d arguments; --help explains", what, len(env.Args))
 	}
 	return nil
-}
-
-func readProof(path string) (*receipt.Proof, error) {
-	data, err := command.ReadFile(path, receipt.MaxProof)
-	if err != nil {
-		return nil, err
-	}
-	p, err := receipt.ParseProof(data)
-	if kind, _ := describe(data); err != nil && kind == "receipt" {
-		return nil, attestation.BadInput("%s is a receipt, not a proof: `cocoon receipt export` makes one of it", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return p, nil
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -16,12 +14,15 @@ import (
 )
 
 var verifyReceiptCommand = &command.Command{
-	Name: "verify receipt", Args: "X.proof", Short: "check an answer's whole trail, offline",
-	Long: "Receipt, log, anchor on TON, registration, evidence, hardware root: from one file, without\n" +
-		"opening a socket. Policy, registry and trusted block are yours; nothing is taken from the\n" +
-		"proof. --request and --response check that these contents are the ones committed to; the\n" +
-		"salts for it come from X.receipt (found beside the proof) or from an opening in the proof.\n" +
-		"--replay runs the request again on the embedded engine and compares every byte.",
+	Name: "verify receipt", Args: "FILE", Short: "check an answer's whole trail",
+	Long: "From the answer over receipt, log, anchor on TON, registration and evidence to the hardware\n" +
+		"root, each step in a line. X.proof holds all of it and is checked without opening a socket;\n" +
+		"of X.receipt the rest is read from chain and node. Policy, registry and trusted block are\n" +
+		"yours; nothing is taken from the file. --request and --response check that these contents\n" +
+		"are the ones committed to; the salts for it come from X.receipt (found beside the proof) or\n" +
+		"from an opening in the proof. --replay runs the request again on the embedded engine and\n" +
+		"compares every byte. --online is for a proof that is older than your trusted block: it asks\n" +
+		"the chain whether the proof's blocks are its own.",
 	Example: "cocoon verify receipt X.proof --request X.request --response X.response --replay",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
@@ -31,8 +32,9 @@ var verifyReceiptCommand = &command.Command{
 		fs.StringVar(&o.response, "response", "", "`file` with the answer's content")
 		fs.StringVar(&o.receipt, "receipt", "", "`file` X.receipt with the salts (default: beside the proof)")
 		fs.BoolVar(&o.replay, "replay", false, "run the request again and compare (embedded engine only)")
+		fs.BoolVar(&o.online, "online", false, "ask the chain for the blocks that the proof leads to")
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 1, "one proof"); err != nil {
+			if err := args(env, 1, "one proof or receipt"); err != nil {
 				return err
 			}
 			return verifyReceipt(ctx, env, &s, o)
@@ -42,38 +44,30 @@ var verifyReceiptCommand = &command.Command{
 
 type receiptOptions struct {
 	request, response, receipt string
-	replay                     bool
+	replay, online             bool
 }
 
 func verifyReceipt(ctx context.Context, env *command.Env, s *settings, o receiptOptions) error {
-	p, err := readProof(env.Args[0])
+	name := env.Args[0]
+	p, want, err := s.receiptToVerify(ctx, env, &o)
 	if err != nil {
 		return err
 	}
-	policy, err := s.loadPolicy()
-	if err != nil {
-		return err
+	if o.replay && p.Opening == nil && (o.request == "" || o.response == "") {
+		return attestation.BadInput("--replay needs --request and --response, or a proof exported --with-opening")
 	}
-	ton, err := s.loadTON()
+	given, err := readContents(name, p, o)
 	if err != nil {
-		return err
-	}
-	root, err := s.loadRegistry()
-	if err != nil {
-		return err
-	}
-	checked, err := client.VerifyProof(p, client.Expect{Policy: policy, Registry: root, Trusted: []chain.BlockID{ton.Trusted()}})
-	if err != nil {
-		return printFailedReceipt(env, env.Args[0], err)
-	}
-	opened, err := openContents(ctx, env.Args[0], p, o)
-	var input *attestation.InputError
-	if errors.As(err, &input) && attestation.ExitCode(err) == 1 {
 		return err // a file that is missing or another one: nothing about the receipt
-	} else if err != nil {
-		return printFailedReceipt(env, env.Args[0], err)
 	}
-	report := receiptReport(p, checked, opened)
+	checked, err := client.VerifyProof(p, want)
+	if err != nil {
+		return printFailedReceipt(env, name, p, err)
+	}
+	if err := given.verify(ctx, p, checked.Trail); err != nil {
+		return printFailedReceipt(env, name, p, &client.TrailError{Trail: checked.Trail, Err: err})
+	}
+	report := receiptReport(p, checked)
 	if env.JSON {
 		return env.PrintJSON(report)
 	}
@@ -81,96 +75,106 @@ func verifyReceipt(ctx context.Context, env *command.Env, s *settings, o receipt
 	return nil
 }
 
-// openedContents is what was found out about question and answer, one line
-// each.
-type openedContents struct{ checked, notChecked []string }
-
-// openContents checks the contents that were given against the commitments of a
-// proof that is valid, and replays. proof is the file it came from.
-func openContents(ctx context.Context, proof string, p *receipt.Proof, o receiptOptions) (*openedContents, error) {
-	done := &openedContents{}
-	b := &p.Receipt.Body
-	var request, response []byte
-	if p.Opening != nil {
-		request, response = p.Opening.Request, p.Opening.Response
-		done.checked = append(done.checked, "question and answer in the proof are the ones that the receipt commits to")
+// receiptToVerify reads the file that was named, and what is expected of it.
+func (s *settings) receiptToVerify(ctx context.Context, env *command.Env, o *receiptOptions) (*receipt.Proof, client.Expect, error) {
+	var want client.Expect
+	data, err := command.ReadFile(env.Args[0], receipt.MaxProof)
+	if err != nil {
+		return nil, want, err
 	}
-	if o.request != "" || o.response != "" {
-		reqSalt, respSalt, err := findSalts(proof, p, o)
+	var p *receipt.Proof
+	kept, _ := receipt.ParseFile(data)
+	if kept == nil {
+		if p, err = readProof(env.Args[0]); err != nil {
+			return nil, want, err
+		}
+	}
+	if want.Policy, err = s.loadPolicy(); err != nil {
+		return nil, want, err
+	}
+	if want.Registry, err = s.loadRegistry(); err != nil {
+		return nil, want, err
+	}
+	ton, err := s.loadTON()
+	if err != nil {
+		return nil, want, err
+	}
+	want.Trusted = []chain.BlockID{ton.Trusted()}
+	if kept == nil && !o.online {
+		return p, want, nil
+	}
+	sess, err := s.connect(ctx, env, nil)
+	if err != nil {
+		return nil, want, err
+	}
+	defer sess.close()
+	if kept == nil {
+		want.Trusted, err = blocksOf(ctx, sess, p)
+		return p, want, err
+	}
+	if o.receipt == "" {
+		o.receipt = env.Args[0]
+	}
+	p, err = proveNow(ctx, sess, env.Args[0])
+	return p, want, err
+}
+
+// proveNow makes the proof of a receipt that was kept.
+func proveNow(ctx context.Context, sess *session, path string) (*receipt.Proof, error) {
+	f, src, err := loadReceipt(path)
+	if err != nil {
+		return nil, err
+	}
+	if src.Endpoint, err = relayNow(ctx, sess, f.Receipt, src.Endpoint); err != nil {
+		return nil, err
+	}
+	return sess.Prove(ctx, src, f.Receipt)
+}
+
+// blocksOf asks the chain for the blocks that a proof leads to: that a block is
+// the chain's own, newer ones show, whatever the proof itself starts at.
+func blocksOf(ctx context.Context, sess *session, p *receipt.Proof) ([]chain.BlockID, error) {
+	var out []chain.BlockID
+	for _, proof := range [][]byte{p.AccountProof, p.RegistryProof} {
+		if len(proof) == 0 {
+			continue // not anchored: verifying says so
+		}
+		way, err := chain.ProofBlocks(proof)
 		if err != nil {
 			return nil, err
 		}
-		if request, err = done.open(request, o.request, "this request is the one that was answered", func(c []byte) error { return b.VerifyRequest(reqSalt, c) }); err != nil {
-			return nil, err
+		last := way[len(way)-1]
+		b, err := sess.chain.Block(ctx, last.Seqno)
+		if err != nil {
+			return nil, fmt.Errorf("the block of the proof: %w", err)
 		}
-		if response, err = done.open(response, o.response, "this answer is the one that was given", func(c []byte) error { return b.VerifyResponse(respSalt, c) }); err != nil {
-			return nil, err
+		if b.ID() != last {
+			return nil, attestation.ChainDisagrees("the proof leads to block %s, the chain has block %s", last, b.ID())
 		}
+		out = append(out, last)
 	}
-	if request == nil {
-		done.notChecked = append(done.notChecked, "what was asked: give --request to open its commitment")
+	if len(out) == 0 {
+		return nil, attestation.Unknown("%w: the proof was exported before the receipt was anchored; export it again", client.ErrNotAnchored)
 	}
-	if response == nil {
-		done.notChecked = append(done.notChecked, "what was answered: give --response to open its commitment")
-	}
-	if !o.replay {
-		return done, nil
-	}
-	if request == nil || response == nil {
-		return nil, attestation.BadInput("--replay needs --request and --response, or a proof exported --with-opening")
-	}
-	if err := replay(ctx, b, request, response); err != nil {
-		return nil, err
-	}
-	done.checked = append(done.checked, "running the request again gives the same bytes")
-	return done, nil
+	return out, nil
 }
 
-// open verifies the content in a file. Without a file, what the proof holds
-// stays.
-func (d *openedContents) open(held []byte, path, text string, verify func([]byte) error) ([]byte, error) {
-	if path == "" {
-		return held, nil
-	}
-	content, err := command.ReadFile(path, receipt.MaxContent)
+func readProof(path string) (*receipt.Proof, error) {
+	data, err := command.ReadFile(path, receipt.MaxProof)
 	if err != nil {
 		return nil, err
 	}
-	if err := verify(content); err != nil {
+	p, err := receipt.ParseProof(data)
+	if kind, _ := describe(data); err != nil && kind == "receipt" {
+		return nil, attestation.BadInput("%s is a receipt, not a proof: `cocoon receipt export` makes one of it", path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	d.checked = append(d.checked, text)
-	return content, nil
+	return p, nil
 }
 
-func findSalts(proof string, p *receipt.Proof, o receiptOptions) (req, resp [32]byte, err error) {
-	if p.Opening != nil {
-		return p.Opening.RequestSalt, p.Opening.ResponseSalt, nil
-	}
-	path := o.receipt
-	if path == "" {
-		path = strings.TrimSuffix(proof, ".proof") + ".receipt"
-		if _, err := os.Stat(path); err != nil {
-			return req, resp, attestation.BadInput("%w", errNoSalts)
-		}
-	}
-	f, err := openWith(p.Receipt, path)
-	if err != nil {
-		return req, resp, err
-	}
-	return f.RequestSalt, f.ResponseSalt, nil
+// proofStem is the name of a proof or receipt without its ending.
+func proofStem(path string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(path, ".proof"), ".receipt")
 }
-
-// openWith reads X.receipt, which must be of the receipt in the proof.
-func openWith(r *receipt.Receipt, path string) (*receipt.File, error) {
-	f, err := readReceiptFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if f.Receipt.Head != r.Head || f.Receipt.Signature != r.Signature {
-		return nil, attestation.BadInput("%s is another receipt than the one in the proof", path)
-	}
-	return f, nil
-}
-
-var errNoSalts = errors.New("the commitments can't be opened without the salts: give --receipt X.receipt, or export the proof with --with-opening")

@@ -109,7 +109,7 @@ func TestEvidenceTime(t *testing.T) {
 			t.Errorf("proof %d is judged at %v, %v; anchored at %v", i, c.AnchoredAt, c.Verdict.At, x.anchors[i])
 		}
 		for _, s := range c.Trail {
-			if want := s.Name != client.StepAnswer; (s.Outcome == attestation.Pass) != want {
+			if want := !fromOutside[s.Name]; (s.Outcome == attestation.Pass) != want {
 				t.Errorf("step %s: %s", s.Name, s.Outcome)
 			}
 		}
@@ -200,7 +200,11 @@ func TestTrail(t *testing.T) {
 		{"no transactions", client.StepAnchor, unknown, func(p *receipt.Proof) { p.Transactions = nil }, nil},
 		{"another anchor's transaction", client.StepAnchor, chainSay, func(p *receipt.Proof) { p.Transactions = other.Transactions }, nil},
 		{"a changed transaction", client.StepAnchor, isFalse, func(p *receipt.Proof) { p.Transactions[len(p.Transactions)-40] ^= 1 }, nil},
-		{"another answer", client.StepAnswer, isFalse, func(p *receipt.Proof) { p.Opening = x.opening[1] }, nil},
+		{"another request", client.StepRequest, isFalse, func(p *receipt.Proof) { p.Opening = x.opening[1] }, nil},
+		{"another answer", client.StepResponse, isFalse, func(p *receipt.Proof) {
+			o := *x.opening[0]
+			p.Opening, o.Response = &o, x.opening[1].Response
+		}, nil},
 		{"another registry's state", client.StepRegistry, badInput, func(p *receipt.Proof) { p.RegistryProof = p.AccountProof }, nil},
 		{"another bundle", client.StepRegistration, chainSay, func(p *receipt.Proof) { p.Bundle = foreignSource.Bundle }, nil},
 		{"no block of the claims", client.StepRegistration, unknown, func(p *receipt.Proof) { p.BlockHeader = nil }, nil},
@@ -244,8 +248,10 @@ func TestTrail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := c.Trail.Step(client.StepAnswer); s.Outcome != attestation.Pass {
-		t.Errorf("%+v", s)
+	for _, name := range []string{client.StepRequest, client.StepResponse} {
+		if s := c.Trail.Step(name); s.Outcome != attestation.Pass {
+			t.Errorf("%+v", s)
+		}
 	}
 	var te *client.TrailError
 	if _, err := client.VerifyProof(p, client.Expect{}); errors.As(err, &te) || client.TrailOf(err) != nil {
@@ -253,12 +259,15 @@ func TestTrail(t *testing.T) {
 	}
 }
 
+// fromOutside are the steps that need more than a proof.
+var fromOutside = map[string]bool{client.StepRequest: true, client.StepResponse: true, client.StepReplay: true}
+
 // wantPassed checks that of the steps in the order of work those before one passed,
 // and those after it are not claimed.
 func wantPassed(t *testing.T, trail client.Trail, step string) {
 	t.Helper()
 	order := []string{client.StepChain, client.StepNode, client.StepReceipt, client.StepCheckpoint, client.StepInclusion, client.StepAnchor,
-		client.StepTime, client.StepAnswer, client.StepRegistry, client.StepRegistration, client.StepRoot, client.StepEvidence, client.StepModel}
+		client.StepTime, client.StepRequest, client.StepResponse, client.StepRegistry, client.StepRegistration, client.StepRoot, client.StepEvidence, client.StepModel, client.StepReplay}
 	if len(order) != len(trail) {
 		t.Fatalf("%d steps", len(trail))
 	}
@@ -266,7 +275,7 @@ func wantPassed(t *testing.T, trail client.Trail, step string) {
 	for i, name := range order {
 		s := trail.Step(name)
 		switch {
-		case i < at && name != client.StepAnswer && s.Outcome != attestation.Pass:
+		case i < at && !fromOutside[name] && s.Outcome != attestation.Pass:
 			t.Errorf("before %s, %s: %s, %s", step, name, s.Outcome, s.Detail)
 		case i > at && (s.Outcome != client.NotChecked || s.Detail != ""):
 			t.Errorf("after %s, %s: %s, %s", step, name, s.Outcome, s.Detail)
