@@ -86,6 +86,8 @@ type Client struct {
 	now      func() time.Time
 	timeout  time.Duration
 	oldTrust bool
+	network  Network // that the caller wants; empty: any
+	warn     func(string)
 
 	mu         sync.Mutex
 	base       BlockID // newest proved key block, or the trusted block
@@ -118,6 +120,11 @@ func Dial(ctx context.Context, cfg *GlobalConfig, opts ...Option) (*Client, erro
 			return nil, err
 		}
 	}
+	if c.network != "" {
+		if err := cfg.CheckNetwork(c.network); err != nil {
+			return nil, err
+		}
+	}
 	for _, l := range cfg.servers {
 		c.servers = append(c.servers, &server{liteserver: l})
 	}
@@ -133,9 +140,15 @@ func Dial(ctx context.Context, cfg *GlobalConfig, opts ...Option) (*Client, erro
 			err = attestation.Refused("the trusted block of the TON global config is %d days old, at most %d: fetch a current config", int(age.Hours()/24), int(MaxTrustAge.Hours()/24))
 		}
 	}
+	if err == nil && c.network != "" {
+		_, err = c.ChainID(ctx)
+	}
 	if err != nil {
 		c.Close()
 		return nil, err
+	}
+	if c.warn != nil {
+		c.warnVersion(ctx)
 	}
 	return c, nil
 }
@@ -533,11 +546,15 @@ func (c *Client) accountAt(ctx context.Context, h *proved, addr attestation.Addr
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkChainID(acc.ChainID()); err != nil {
+		return nil, err
+	}
 	acc.Proof, err = encodeProof(addr, c.cfg.trusted, h.links, parts)
 	return acc, err
 }
 
-// ChainID implements [Reader]. It is asked and proved once.
+// ChainID implements [Reader]. It is asked and proved once. A chain of another
+// network than that of the config's zerostate is "chain disagrees".
 func (c *Client) ChainID(ctx context.Context) (int32, error) {
 	c.mu.Lock()
 	id := c.chainID
@@ -561,6 +578,9 @@ func (c *Client) ChainID(ctx context.Context) (int32, error) {
 		return nil
 	})
 	if err != nil {
+		return 0, err
+	}
+	if err := c.checkChainID(n); err != nil {
 		return 0, err
 	}
 	c.mu.Lock()

@@ -27,6 +27,7 @@ const (
 type GlobalConfig struct {
 	servers []liteserver
 	trusted BlockID
+	zero    *zerostate // nil: not given
 	raw     []byte
 }
 
@@ -45,7 +46,8 @@ func (l liteserver) String() string {
 // block. Members that this package does not use are ignored: the format is not
 // ours. Of the file it wants: at most 1 MiB, 1 to 256 liteservers with IPv4
 // address, port and Ed25519 key, an init block in the masterchain that is not
-// the zerostate.
+// the zerostate. validator.zero_state, when it is there, says which network it
+// is ([GlobalConfig.CheckNetwork]); it is not trusted for anything else.
 func ParseGlobalConfig(data []byte) (*GlobalConfig, error) {
 	if len(data) > maxGlobalConfig {
 		return nil, attestation.BadInput("TON global config: %d bytes, at most %d", len(data), maxGlobalConfig)
@@ -67,6 +69,10 @@ func ParseGlobalConfig(data []byte) (*GlobalConfig, error) {
 				RootHash  []byte      `json:"root_hash"`
 				FileHash  []byte      `json:"file_hash"`
 			} `json:"init_block"`
+			Zero *struct {
+				RootHash []byte `json:"root_hash"`
+				FileHash []byte `json:"file_hash"`
+			} `json:"zero_state"`
 		} `json:"validator"`
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -94,6 +100,12 @@ func ParseGlobalConfig(data []byte) (*GlobalConfig, error) {
 		}
 		c.servers = append(c.servers, liteserver{netip.AddrPortFrom(ip, uint16(l.Port)), l.ID.Key})
 	}
+	if z := file.Validator.Zero; z != nil {
+		if len(z.RootHash) != 32 || len(z.FileHash) != 32 {
+			return nil, attestation.BadInput("TON global config: zerostate: hashes are not 32 bytes")
+		}
+		c.zero = &zerostate{[32]byte(z.RootHash), [32]byte(z.FileHash)}
+	}
 	b := file.Validator.Init
 	if b == nil {
 		return nil, attestation.BadInput("TON global config: validator.init_block is missing: there is no block to trust")
@@ -107,7 +119,7 @@ func ParseGlobalConfig(data []byte) (*GlobalConfig, error) {
 	}
 	seqno, err := strconv.ParseUint(b.Seqno.String(), 10, 32)
 	if err != nil || seqno == 0 {
-		return nil, attestation.BadInput("TON global config: init block: number %q, want that of a block after the zerostate", b.Seqno)
+		return nil, attestation.BadInput("TON global config: init block: number %q, want that of a block after the zerostate: replace init_block by a key block of the last 30 days from somebody you trust", b.Seqno)
 	}
 	if len(b.RootHash) != 32 || len(b.FileHash) != 32 {
 		return nil, attestation.BadInput("TON global config: init block: hashes are not 32 bytes")

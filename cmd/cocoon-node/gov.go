@@ -16,6 +16,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
@@ -30,9 +31,10 @@ var (
 		Args:    "[FILE]",
 		Example: "cocoon-node gov show --ton-config global.json --registry registry.txt",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
-			ton := fs.String("ton-config", "", "TON global config `file`")
+			var ton tonfile.Flags
+			ton.Register(fs, "TON global config `file`")
 			reg := fs.String("registry", "", "`address` of the registry, or a file that holds it")
-			return func(ctx context.Context, env *command.Env) error { return govShow(ctx, env, *ton, *reg) }
+			return func(ctx context.Context, env *command.Env) error { return govShow(ctx, env, ton, *reg) }
 		},
 	}
 	govProposeCommand = &command.Command{
@@ -42,12 +44,13 @@ var (
 			"happens when the approvals arrive; everything else waits for the governance delay.",
 		Example: "cocoon-node gov propose remove-measurement 5b5ab5aa… --out p.json --ton-config global.json --registry registry.txt",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
-			ton := fs.String("ton-config", "", "TON global config `file`")
+			var ton tonfile.Flags
+			ton.Register(fs, "TON global config `file`")
 			reg := fs.String("registry", "", "`address` of the registry, or a file that holds it")
 			out := fs.String("out", "", "new `file` for the proposal")
 			open := fs.Duration("open", 72*time.Hour, "`time` for approvals")
 			return func(ctx context.Context, env *command.Env) error {
-				return govPropose(ctx, env, *ton, *reg, *out, *open)
+				return govPropose(ctx, env, ton, *reg, *out, *open)
 			}
 		},
 	}
@@ -60,7 +63,7 @@ var (
 		Example: "cocoon-node gov sign p.json --key governor.key --ton-config global.json --registry registry.txt",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 			var f signFlags
-			fs.StringVar(&f.ton, "ton-config", "", "TON global config `file`")
+			f.ton.Register(fs, "TON global config `file`")
 			fs.StringVar(&f.registry, "registry", "", "`address` of the registry that the proposal must be for, or a file that holds it")
 			fs.StringVar(&f.key, "key", "", "`file` with the governor's key: 24 words or 64 hex digits")
 			fs.BoolVar(&f.yes, "yes", false, "sign without asking")
@@ -110,20 +113,20 @@ func govSend(name, arg, short string, prepare func(arg string) (action, error)) 
 }
 
 // openRegistry connects for reading.
-func openRegistry(ctx context.Context, ton, reg string) (*chain.Client, attestation.Address, error) {
+func openRegistry(ctx context.Context, env *command.Env, ton tonfile.Flags, reg string) (*chain.Client, attestation.Address, error) {
 	var root attestation.Address
-	if ton == "" || reg == "" {
+	if !ton.Given() || reg == "" {
 		return nil, root, attestation.BadInput("--ton-config and --registry are needed; --help explains")
 	}
 	root, err := command.ReadAddress(reg)
 	if err != nil {
 		return nil, root, err
 	}
-	c, err := dial(ctx, ton)
+	c, err := dial(ctx, env, ton)
 	return c, root, err
 }
 
-func govPropose(ctx context.Context, env *command.Env, ton, reg, out string, open time.Duration) error {
+func govPropose(ctx context.Context, env *command.Env, ton tonfile.Flags, reg, out string, open time.Duration) error {
 	if len(env.Args) < 1 || len(env.Args) > 2 || out == "" {
 		return attestation.BadInput("gov propose needs an action, a value if the action has one, and --out; --help explains")
 	}
@@ -138,7 +141,7 @@ func govPropose(ctx context.Context, env *command.Env, ton, reg, out string, ope
 	if err != nil {
 		return err
 	}
-	c, root, err := openRegistry(ctx, ton, reg)
+	c, root, err := openRegistry(ctx, env, ton, reg)
 	if err != nil {
 		return err
 	}

@@ -16,18 +16,19 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
-func govShow(ctx context.Context, env *command.Env, ton, reg string) error {
+func govShow(ctx context.Context, env *command.Env, ton tonfile.Flags, reg string) error {
 	if len(env.Args) == 1 {
 		return showProposal(ctx, env, env.Args[0], ton, reg)
 	}
 	if len(env.Args) > 1 {
 		return attestation.BadInput("gov show takes at most one file; --help explains")
 	}
-	c, root, err := openRegistry(ctx, ton, reg)
+	c, root, err := openRegistry(ctx, env, ton, reg)
 	if err != nil {
 		return err
 	}
@@ -36,19 +37,19 @@ func govShow(ctx context.Context, env *command.Env, ton, reg string) error {
 }
 
 // showProposal shows a file, with what the chain says when it can be asked.
-func showProposal(ctx context.Context, env *command.Env, file, ton, reg string) error {
+func showProposal(ctx context.Context, env *command.Env, file string, ton tonfile.Flags, reg string) error {
 	p, err := readProposal(file)
 	if err != nil {
 		return err
 	}
-	if ton == "" {
+	if !ton.Given() {
 		return printUnchecked(env, p)
 	}
 	root, err := registryFlag(reg, p)
 	if err != nil {
 		return err
 	}
-	c, err := dial(ctx, ton)
+	c, err := dial(ctx, env, ton)
 	if err != nil {
 		return err
 	}

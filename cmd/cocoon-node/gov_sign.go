@@ -12,19 +12,21 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 type signFlags struct {
-	ton, registry, key string
-	yes                bool
+	ton           tonfile.Flags
+	registry, key string
+	yes           bool
 }
 
 // govSign asks only what can still be submitted, and only who may approve it.
 func govSign(ctx context.Context, env *command.Env, f *signFlags) error {
-	if len(env.Args) != 1 || f.ton == "" || f.key == "" {
+	if len(env.Args) != 1 || !f.ton.Given() || f.key == "" {
 		return attestation.BadInput("gov sign needs one file, --key and --ton-config; --help explains")
 	}
 	p, err := readProposal(env.Args[0])
@@ -39,7 +41,7 @@ func govSign(ctx context.Context, env *command.Env, f *signFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := dial(ctx, f.ton)
+	c, err := dial(ctx, env, f.ton)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -25,23 +25,7 @@ func app() *command.App {
 	}
 }
 
-func readTON(path string) (*chain.GlobalConfig, error) {
-	data, err := command.ReadFile(path, 1<<20)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := chain.ParseGlobalConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return cfg, nil
-}
-
-// dial connects to the network of a TON global config file.
-func dial(ctx context.Context, path string) (*chain.Client, error) {
-	cfg, err := readTON(path)
-	if err != nil {
-		return nil, err
-	}
-	return chain.Dial(ctx, cfg)
+// dial connects to the network that the flags name.
+func dial(ctx context.Context, env *command.Env, ton tonfile.Flags) (*chain.Client, error) {
+	return ton.Dial(ctx, func(s string) { env.Logf("warning: %s", s) })
 }

@@ -14,19 +14,21 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 // operatorFlags are what every command that spends from the wallet needs.
 type operatorFlags struct {
-	dir, ton, registry, wallet string
-	index                      uint
+	dir, registry, wallet string
+	ton                   tonfile.Flags
+	index                 uint
 }
 
 func (f *operatorFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.dir, "dir", "", "the node's `directory`: it remembers payments that are under way, and finishes them first")
-	fs.StringVar(&f.ton, "ton-config", "", "TON global config `file`")
+	f.ton.Register(fs, "TON global config `file`")
 	fs.StringVar(&f.registry, "registry", "", "`address` of the registry, or a file that holds it")
 	fs.StringVar(&f.wallet, "wallet", "", "`file` with the operator's wallet key: 24 words or 64 hex digits")
 	fs.UintVar(&f.index, "index", 0, "`number` of the node among the operator's (default 0)")
@@ -35,7 +37,7 @@ func (f *operatorFlags) register(fs *flag.FlagSet) {
 // check looks for what is missing.
 func (f *operatorFlags) check() error {
 	var missing []string
-	for _, need := range []struct{ flag, value string }{{"--dir", f.dir}, {"--ton-config", f.ton}, {"--registry", f.registry}, {"--wallet", f.wallet}} {
+	for _, need := range []struct{ flag, value string }{{"--dir", f.dir}, {"--ton-config", f.ton.Config + f.ton.Network}, {"--registry", f.registry}, {"--wallet", f.wallet}} {
 		if need.value == "" {
 			missing = append(missing, need.flag)
 		}
@@ -62,7 +64,7 @@ func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Opera
 	if err != nil {
 		return nil, err
 	}
-	client, err := dial(ctx, f.ton)
+	client, err := dial(ctx, env, f.ton)
 	if err != nil {
 		return nil, err
 	}

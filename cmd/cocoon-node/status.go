@@ -15,6 +15,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
@@ -26,7 +27,8 @@ var statusCommand = &command.Command{
 	Example: "cocoon-node status --dir /var/lib/cocoon --ton-config global.json",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		dir := fs.String("dir", "", "the node's `directory`")
-		ton := fs.String("ton-config", "", "TON global config `file`, to compare with the chain")
+		var ton tonfile.Flags
+		ton.Register(fs, "TON global config `file`, to compare with the chain")
 		return func(ctx context.Context, env *command.Env) error {
 			if len(env.Args) > 0 {
 				return attestation.BadInput("status takes no arguments; --help explains")
@@ -34,7 +36,7 @@ var statusCommand = &command.Command{
 			if *dir == "" {
 				return attestation.BadInput("status needs --dir; --help explains")
 			}
-			return status(ctx, env, *dir, *ton)
+			return status(ctx, env, *dir, ton)
 		}
 	},
 }
@@ -57,14 +59,14 @@ type chainStatus struct {
 	Block      uint32    `json:"block"`
 }
 
-func status(ctx context.Context, env *command.Env, dir, ton string) error {
+func status(ctx context.Context, env *command.Env, dir string, ton tonfile.Flags) error {
 	r, err := readRun(dir)
 	if err != nil {
 		return err
 	}
 	problem := enclaveState(ctx, r)
-	if ton != "" {
-		problem = errors.Join(problem, readChain(ctx, r, ton))
+	if ton.Given() {
+		problem = errors.Join(problem, readChain(ctx, env, r, ton))
 	}
 	if problem != nil {
 		f := command.FailureOf(problem)
@@ -120,8 +122,8 @@ func enclaveState(ctx context.Context, r *statusReport) error {
 	return nil
 }
 
-func readChain(ctx context.Context, r *statusReport, ton string) error {
-	client, err := dial(ctx, ton)
+func readChain(ctx context.Context, env *command.Env, r *statusReport, ton tonfile.Flags) error {
+	client, err := dial(ctx, env, ton)
 	if err != nil {
 		return err
 	}

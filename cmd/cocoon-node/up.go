@@ -16,6 +16,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/sim"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
 	"github.com/cocoon-go/cocoon/internal/endorse"
@@ -37,12 +38,13 @@ var upCommand = &command.Command{
 // upFlags are options of the host, and files from which others are read.
 type upFlags struct {
 	host.Options
+	ton                                    tonfile.Flags
 	registry, wallet, endorsements, engine string
 }
 
 func (f *upFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Dir, "dir", "", "the node's own `directory`")
-	fs.StringVar(&f.TON, "ton-config", "", "TON global config `file`")
+	f.ton.Register(fs, "TON global config `file`")
 	fs.StringVar(&f.registry, "registry", "", "`address` of the registry, or a file that holds it")
 	fs.StringVar(&f.wallet, "wallet", "", "`file` with the operator's wallet key: 24 words or 64 hex digits")
 	fs.StringVar(&f.Simulated, "simulated", "", "`directory` of a simulated platform instead of hardware")
@@ -90,7 +92,7 @@ func up(ctx context.Context, env *command.Env, f upFlags) error {
 func (f *upFlags) check() error {
 	var missing []string
 	for _, need := range []struct{ flag, value string }{
-		{"--dir", f.Dir}, {"--ton-config", f.TON}, {"--registry", f.registry}, {"--wallet", f.wallet},
+		{"--dir", f.Dir}, {"--ton-config", f.ton.Config + f.ton.Network}, {"--registry", f.registry}, {"--wallet", f.wallet},
 	} {
 		if need.value == "" {
 			missing = append(missing, need.flag)
@@ -112,7 +114,10 @@ func (f *upFlags) check() error {
 // load reads the files, so that what is wrong with them is said before
 // anything starts.
 func (f *upFlags) load(env *command.Env) (err error) {
-	if _, err := readTON(f.TON); err != nil {
+	if _, err := f.ton.Load(); err != nil {
+		return err
+	}
+	if f.TON, err = f.ton.Path(); err != nil {
 		return err
 	}
 	if f.Registry, err = command.ReadAddress(f.registry); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
@@ -21,20 +22,21 @@ var walletNewCommand = &command.Command{
 	Long:    "Send coins to the address before the first `cocoon-node up`. Whoever has the file has the coins.",
 	Example: "cocoon-node wallet new wallet.key --ton-config global.json",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
-		ton := fs.String("ton-config", "", "TON global config `file`: the address depends on the network")
-		return func(ctx context.Context, env *command.Env) error { return walletNew(ctx, env, *ton) }
+		var ton tonfile.Flags
+		ton.Register(fs, "TON global config `file`: the address depends on the network")
+		return func(ctx context.Context, env *command.Env) error { return walletNew(ctx, env, ton) }
 	},
 }
 
-func walletNew(ctx context.Context, env *command.Env, ton string) error {
-	if len(env.Args) != 1 || ton == "" {
+func walletNew(ctx context.Context, env *command.Env, ton tonfile.Flags) error {
+	if len(env.Args) != 1 || !ton.Given() {
 		return attestation.BadInput("wallet new needs one file to make, and --ton-config; --help explains")
 	}
 	path := env.Args[0]
 	if _, err := os.Lstat(path); err == nil {
 		return walletExists(path)
 	}
-	client, err := dial(ctx, ton)
+	client, err := dial(ctx, env, ton)
 	if err != nil {
 		return err
 	}

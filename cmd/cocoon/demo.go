@@ -11,6 +11,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/devnet/network"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/enclave/device/simdevice"
 	"github.com/cocoon-go/cocoon/enclave/engine/tinylm"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
@@ -140,7 +141,7 @@ func (d *demoRun) startNetwork(ctx context.Context, program string) error {
 		return err
 	}
 	d.files = settings{
-		policy: filepath.Join(d.dir, network.PolicyFile), ton: filepath.Join(d.dir, network.TONFile),
+		policy: filepath.Join(d.dir, network.PolicyFile), ton: tonfile.Flags{Config: filepath.Join(d.dir, network.TONFile)},
 		registry: filepath.Join(d.dir, network.RegistryFile),
 	}
 	p := policyOptions{measurements: [][32]byte{m}, models: [][32]byte{tinylm.Digest()}}

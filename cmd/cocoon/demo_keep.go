@@ -52,7 +52,7 @@ func (d *demoRun) keepRunning(ctx context.Context) error {
 		d.shell("cocoon", "chat", "What is TON?", "--receipts", receipts),
 		d.shell("cocoon", "nodes"),
 		d.shell("cocoon", "verify", "node", d.node.relay),
-		quoted(sibling("cocoon-node"), "status", "--dir", d.node.dir, "--ton-config", d.files.ton),
+		quoted(sibling("cocoon-node"), "status", "--dir", d.node.dir, "--ton-config", d.files.ton.Config),
 	}
 	go func() {
 		select {
@@ -79,7 +79,7 @@ func (d *demoRun) keepRunning(ctx context.Context) error {
 // shell returns a command line for this demo's files.
 func (d *demoRun) shell(program string, args ...string) string {
 	f := &d.files
-	return quoted(sibling(program), append(args, "--policy", f.policy, "--ton-config", f.ton, "--registry", f.registry)...)
+	return quoted(sibling(program), append(args, "--policy", f.policy, "--ton-config", f.ton.Config, "--registry", f.registry)...)
 }
 
 // sibling returns how a user who started this program would start one beside it.

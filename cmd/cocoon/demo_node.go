@@ -125,7 +125,7 @@ func (d *demoRun) launch(n *demoNode, programs demoSiblings) (<-chan nodeReady, 
 	}
 	defer log.Close() // the process has its own
 	n.cmd = exec.Command(programs.node, "up", "--json", "--dir", n.dir, "--wallet", wallet,
-		"--ton-config", d.files.ton, "--registry", d.files.registry,
+		"--ton-config", d.files.ton.Config, "--registry", d.files.registry,
 		"--simulated", filepath.Join(d.dir, network.PlatformDir), "--endorsements", filepath.Join(d.dir, network.EndorsementsDir),
 		"--enclave", programs.enclave, "--anchor-every", "1s")
 	n.cmd.Stderr = log

@@ -15,7 +15,7 @@ func app() *command.App {
 			demoCommand, chatCommand, modelsCommand, proxyCommand, nodesCommand, nodeCommand,
 			verifyNodeCommand, verifyEvidenceCommand, verifyReceiptCommand,
 			receiptExportCommand, challengeCommand, inspectCommand, policyInitCommand, policyCheckCommand, policyExplainCommand,
-			endorsementsFetchCommand, endorsementsShowCommand,
+			endorsementsFetchCommand, endorsementsShowCommand, networkShowCommand, networkRenewCommand,
 		},
 		Footer: "Try it without any hardware: cocoon demo",
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
 	"github.com/cocoon-go/cocoon/internal/endorse"
@@ -22,12 +23,13 @@ import (
 // needs to be told: what to accept, where the chain is, and whose
 // registry. They default to files in the user's configuration directory.
 type settings struct {
-	policy, ton, registry, endorsements string
+	policy, registry, endorsements string
+	ton                            tonfile.Flags
 }
 
 func (s *settings) register(fs *flag.FlagSet) {
 	fs.StringVar(&s.policy, "policy", "", "policy `file` (default: policy.toml in the configuration directory)")
-	fs.StringVar(&s.ton, "ton-config", "", "TON global config `file` with a trusted block (default: ton-global.json there)")
+	s.ton.Register(fs, "TON global config `file` with a trusted block (default: ton-global.json there)")
 	fs.StringVar(&s.registry, "registry", "", "`address` of the registry, or a file that holds it (default: registry.txt there)")
 }
 
@@ -76,20 +78,31 @@ func (s *settings) loadPolicy() (*attestation.Policy, error) {
 	return policy, nil
 }
 
+// network returns what selects the TON network: the flags, or the default file.
+func (s *settings) network() (tonfile.Flags, error) {
+	if s.ton.Given() {
+		return s.ton, nil
+	}
+	p, err := file("", "ton-global.json", "--ton-config", "get the network's global config, and put it there or name it")
+	return tonfile.Flags{Config: p}, err
+}
+
+// loadTON reads the network's config. It sends nothing.
 func (s *settings) loadTON() (*chain.GlobalConfig, error) {
-	p, err := file(s.ton, "ton-global.json", "--ton-config", "get the network's global config, and put it there or name it")
+	f, err := s.network()
 	if err != nil {
 		return nil, err
 	}
-	data, err := command.ReadFile(p, 1<<20)
+	return f.Load()
+}
+
+// dial connects to the network.
+func (s *settings) dial(ctx context.Context, env *command.Env, opts ...chain.Option) (*chain.Client, error) {
+	f, err := s.network()
 	if err != nil {
 		return nil, err
 	}
-	ton, err := chain.ParseGlobalConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p, err)
-	}
-	return ton, nil
+	return f.Dial(ctx, func(text string) { env.Logf("warning: %s", text) }, opts...)
 }
 
 func (s *settings) loadRegistry() (attestation.Address, error) {
@@ -135,8 +148,7 @@ func (s *settings) connect(ctx context.Context, env *command.Env, edit func(*cli
 	if err != nil {
 		return nil, err
 	}
-	ton, err := s.loadTON()
-	if err != nil {
+	if _, err := s.loadTON(); err != nil {
 		return nil, err
 	}
 	root, err := s.loadRegistry()
@@ -147,7 +159,7 @@ func (s *settings) connect(ctx context.Context, env *command.Env, edit func(*cli
 	if err != nil {
 		return nil, err
 	}
-	c, err := chain.Dial(ctx, ton)
+	c, err := s.dial(ctx, env)
 	if err != nil {
 		return nil, err
 	}
