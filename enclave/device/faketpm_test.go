@@ -21,6 +21,8 @@ type fakeTPM struct {
 
 	ownerOnly bool                                        // indexes are read with the owner's authorization
 	perRead   int                                         // registers that one PCR_Read returns, default 8
+	more      int                                         // values that PCR_Read returns too much
+	emptyNV   bool                                        // NV_Read returns nothing
 	changes   int                                         // quotes before which a register changes
 	fails     map[tpm2.TPMCC]uint32                       // response codes
 	quote     func(*sim.TPMQuote)                         // changes what is quoted
@@ -147,7 +149,10 @@ func (f *fakeTPM) readPCRs(b []byte) []byte {
 	}
 	out := be.AppendUint32(nil, 1) // update counter
 	out = append(be.AppendUint32(out, 1), 0, 0x0b, 3, bits[0], bits[1], bits[2])
-	out = be.AppendUint32(out, uint32(len(wanted)))
+	out = be.AppendUint32(out, uint32(len(wanted)+f.more))
+	for range f.more {
+		out = append(out, sized(make([]byte, 32))...)
+	}
 	for _, i := range wanted {
 		out = append(out, sized(f.sim.PCRs[eventlog.SHA256][i])...)
 	}
@@ -195,6 +200,9 @@ func (f *fakeTPM) readNV(b []byte) ([]byte, uint32) {
 	data, ok := f.nv[index]
 	if !ok || off+size > len(data) {
 		return nil, codeHandle
+	}
+	if f.emptyNV {
+		size = 0
 	}
 	return sized(data[off : off+size]), 0
 }
