@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
@@ -22,8 +21,11 @@ import (
 
 var statusCommand = &command.Command{
 	Name: "status", Short: "say how the node of a directory is doing",
-	Long: "Asks the enclave on its loopback port and, with --ton-config, reads the node's record\n" +
-		"from the chain. An enclave that does not answer is exit code 3.",
+	Long: "Asks the enclave on its loopback port and, with --ton-config, reads the node's record from the\n" +
+		"chain: registration, anchors, stake, balance, challenges, slot. Exit code 0: clients can use the\n" +
+		"node; 3: the enclave or the chain does not answer; 4: the enclave takes no requests, or the node\n" +
+		"is not registered; 5: the chain has another epoch than the enclave. Lines that begin with\n" +
+		"\"attention\" are for the operator to act on.",
 	Example: "cocoon-node status --dir /var/lib/cocoon --ton-config global.json",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		dir := fs.String("dir", "", "the node's `directory`")
@@ -44,19 +46,10 @@ var statusCommand = &command.Command{
 // statusReport is what status prints as JSON.
 type statusReport struct {
 	host.Running
-	Enclave *host.EnclaveState `json:"enclave_state,omitempty"`
-	Chain   *chainStatus       `json:"chain,omitempty"`
-	Error   *command.Failure   `json:"error,omitempty"` // why something of it is missing
-}
-
-type chainStatus struct {
-	Status     string    `json:"status"`
-	Epoch      uint32    `json:"epoch"`
-	Expires    time.Time `json:"expires"`
-	AnchorSize uint64    `json:"anchor_size"`
-	AnchorTime time.Time `json:"anchor_time"`
-	Stake      uint64    `json:"stake_nano"`
-	Block      uint32    `json:"block"`
+	Enclave   *host.EnclaveState `json:"enclave_state,omitempty"`
+	Chain     *host.ChainStatus  `json:"chain,omitempty"`
+	Attention []string           `json:"attention"`
+	Error     *command.Failure   `json:"error,omitempty"` // why clients can't use the node, or something of it is missing
 }
 
 func status(ctx context.Context, env *command.Env, dir string, ton tonfile.Flags) error {
@@ -95,7 +88,7 @@ func readRun(dir string) (*statusReport, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	r := &statusReport{}
+	r := &statusReport{Attention: []string{}}
 	if err := json.Unmarshal(data, &r.Running); err != nil {
 		return nil, attestation.BadInput("%s: %w", filepath.Join(dir, host.RunFile), err)
 	}
@@ -119,6 +112,12 @@ func enclaveState(ctx context.Context, r *statusReport) error {
 		return attestation.Unknown("the enclave's state can't be read: %w", err)
 	}
 	r.Enclave = &s
+	switch {
+	case s.Refusing != "":
+		return attestation.Refused("the enclave takes no requests: %.200q", s.Refusing)
+	case s.State != "serve":
+		return attestation.Refused("the enclave does not serve yet, it is at %.40q", s.State)
+	}
 	return nil
 }
 
@@ -128,13 +127,11 @@ func readChain(ctx context.Context, env *command.Env, r *statusReport, ton tonfi
 		return err
 	}
 	defer client.Close()
-	n, err := registry.Reader{Reader: client}.Node(ctx, r.Node)
-	if err != nil {
+	if r.Chain, err = host.ReadStatus(ctx, client, r.Node, r.Enclave); err != nil {
 		return err
 	}
-	e, _ := n.Epoch(n.Current)
-	r.Chain = &chainStatus{n.Status, n.Current, e.Expires, n.Anchor.Size, n.Anchor.Time, n.Stake, n.At.Seqno}
-	return nil
+	r.Attention = append(r.Attention, r.Chain.Attention()...)
+	return r.Chain.Err(r.Enclave)
 }
 
 func printStatus(w io.Writer, r *statusReport) {
@@ -150,7 +147,33 @@ func printStatus(w io.Writer, r *statusReport) {
 	} else {
 		fmt.Fprintf(w, "enclave   does not answer\n")
 	}
-	if c := r.Chain; c != nil {
-		fmt.Fprintf(w, "chain     %s, epoch %d until %s, %d anchored at %s (block %d)\n", c.Status, c.Epoch, c.Expires.Format(time.RFC3339), c.AnchorSize, c.AnchorTime.Format(time.RFC3339), c.Block)
+	if r.Chain != nil {
+		printChain(w, r.Chain)
+	}
+	for _, a := range r.Attention {
+		fmt.Fprintf(w, "attention %s\n", a)
+	}
+}
+
+func printChain(w io.Writer, c *host.ChainStatus) {
+	fmt.Fprintf(w, "chain     %s, epoch %d until %s, %d anchored at %s (block %d)\n", c.Status, c.Epoch, c.Expires.Format(time.RFC3339), c.AnchorSize, c.AnchorTime.Format(time.RFC3339), c.Block)
+	fmt.Fprintf(w, "lag       %.0f s of %.0f s merge delay\n", c.Lag, c.MergeDelay)
+	fmt.Fprintf(w, "stake     %s (at least %s), on its way out %s", command.Coins(c.Stake), command.Coins(c.MinStake), command.Coins(c.Unbonding))
+	if c.UnbondingAt != nil {
+		fmt.Fprintf(w, " from %s", c.UnbondingAt.Format(time.RFC3339))
+	}
+	fmt.Fprintf(w, "\ncredits   %s to withdraw, owed to all %s\nbalance   %s, of which %s are the reserve; ", command.Coins(c.Credits), command.Coins(c.Owed), command.Coins(c.Balance), command.Coins(c.Reserve))
+	if c.Spare < 0 {
+		fmt.Fprintf(w, "short of %s\n", command.Coins(uint64(-c.Spare)))
+	} else {
+		fmt.Fprintf(w, "%s for anchors\n", command.Coins(uint64(c.Spare)))
+	}
+	fmt.Fprintf(w, "wallet    %s\nchallenges %d open\n", command.Coins(c.Wallet), len(c.Challenges))
+	if p := c.Platform; p != nil {
+		slot := "none"
+		if p.Until != nil {
+			slot = "until " + p.Until.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "slot      %s; %d of %d held on platform %v\n", slot, p.Held, p.Limit, p.Address)
 	}
 }
