@@ -85,7 +85,7 @@ func (e *Enclave) awaitRegistration(ctx context.Context, node *registry.Node) er
 		return over("epoch %d of node %v was registered by another boot; start again", e.epoch, node.Address)
 	case !ok || node.Current != e.epoch || !rec.Active:
 		if !ok && e.opts.Now().Sub(b.made) > quoteAgain {
-			return e.collect(ctx)
+			return e.collectAgain(ctx)
 		}
 		return nil
 	}
@@ -107,6 +107,18 @@ func (e *Enclave) awaitRegistration(ctx context.Context, node *registry.Node) er
 	e.serve.Store(&serving{ledger: l, digest: b.digest})
 	e.enter(StateServe)
 	return nil
+}
+
+// collectAgain makes evidence over a newer block. GPUs that turn out to be others,
+// or to be in another mode, end this boot: the engine has used them by then.
+func (e *Enclave) collectAgain(ctx context.Context) error {
+	err := e.collect(ctx)
+	var no *attestation.FalseError
+	var refused *attestation.RefusedError
+	if errors.As(err, &no) || errors.As(err, &refused) {
+		return &overError{fmt.Errorf("making evidence again: %w", err)}
+	}
+	return err
 }
 
 // madeBefore returns the evidence of this boot with the given claims digest.

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -442,6 +443,46 @@ func TestGPUBootStops(t *testing.T) {
 				t.Error("the GPUs were set ready before they were verified")
 			}
 		})
+	}
+}
+
+// Evidence that is made again is the GPUs' too; a GPU that is another one by
+// then ends the enclave.
+func TestGPUEvidenceAgain(t *testing.T) {
+	t.Parallel()
+	w, g := shared, newGPUs(t, sim.NVIDIAMachineConfig{GPUs: 1})
+	var off atomic.Bool
+	g.mode = func(m *device.GPUMode) { m.Confidential = !off.Load() }
+	var ahead atomic.Int64
+	node := w.takeNode(t)
+	r := w.launch(t, node, t.TempDir(), g.in(t, w, node, g.section()), func(o *enclave.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	first := r.bundle(t)
+	ahead.Store(int64(5 * time.Minute))
+	for until := time.Now().Add(time.Minute); bytes.Equal(r.bundle(t), first); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the evidence is not made again")
+		}
+	}
+	var claims [2]*attestation.Claims
+	for i, data := range [][]byte{first, r.bundle(t)} {
+		b, err := attestation.ParseBundle(data)
+		if err == nil {
+			claims[i], err = b.Claims()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if claims[0].Body.GPUEvidence[0] == claims[1].Body.GPUEvidence[0] || claims[0].ReceiptKey != claims[1].ReceiptKey {
+		t.Error("the second claims have the first evidence of the GPU, or other keys")
+	}
+	off.Store(true)
+	ahead.Store(int64(10 * time.Minute))
+	wantError(t, r.ended(t), refused, "", "making evidence again", "confidential mode off")
+	if g.isReady(t) || r.e.State() != enclave.StateStopped {
+		t.Errorf("ready %t at %s", g.isReady(t), r.e.State())
 	}
 }
 
