@@ -44,6 +44,8 @@ type fleet struct {
 	bundles map[string][]byte // by host, that relays serve
 	set     []byte            // endorsements
 	asked   int
+
+	gateway func(*http.Request) (*http.Response, error) // of every node; nil for none
 }
 
 func newFleet(tb testing.TB) *fleet {
@@ -101,6 +103,9 @@ func (f *fleet) ChainID(context.Context) (int32, error) { return f.claims.ChainI
 // RoundTrip is the relay of every node.
 func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.asked++
+	if r.Method == http.MethodPost {
+		return f.gateway(r)
+	}
 	body, status := f.bundles[r.URL.Host], http.StatusOK
 	if r.URL.Path == endorse.Path {
 		body = f.set

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -17,19 +18,25 @@ import (
 // in OpenAI's shape; an answer that turns out to be false or cut off after it
 // has begun ends in a broken connection, never in a clean end.
 //
-// It must listen on loopback: whoever reaches it speaks with the user's policy.
-// A request that a web page makes a browser send is refused.
-func (c *Client) Proxy() http.Handler {
+// It should listen on loopback: whoever reaches it speaks with the user's policy.
+// A request that a web page makes a browser send is refused, and one that names
+// another host than this machine: so a page can't reach it by a name of its own
+// that leads here. hosts are names and addresses, without port, by which it may be
+// reached beside those of loopback.
+func (c *Client) Proxy(hosts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/v1/") {
 			proxyError(w, http.StatusNotFound, "unknown_url", "this proxy serves /v1/ only")
 			return
 		}
-		if r.Header.Get("Origin") != "" || !localHost(r.Host) {
+		if r.Header.Get("Origin") != "" {
 			proxyError(w, http.StatusForbidden, "forbidden", "requests of web pages are refused")
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		if !localHost(r.Host) && !namedHost(r.Host, hosts) {
+			proxyError(w, http.StatusForbidden, "forbidden", "requests to this host are refused; --allow-host of the proxy allows names beside those of loopback")
+			return
+		}
 		out := r.Clone(r.Context())
 		out.RequestURI = ""
 		resp, err := c.RoundTrip(out)
@@ -74,11 +81,7 @@ func (c *Client) Proxy() http.Handler {
 // localHost says whether a Host header names this machine: what a page that
 // rebinds its own name to loopback can't send.
 func localHost(host string) bool {
-	name := host
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		name = host[:i]
-	}
-	name = strings.Trim(name, "[]")
+	name := withoutPort(host)
 	if name == "localhost" {
 		return true
 	}
@@ -86,15 +89,35 @@ func localHost(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
+func withoutPort(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.Trim(host, "[]")
+}
+
+// namedHost says whether a Host header is one of the names that the user allows.
+func namedHost(host string, names []string) bool {
+	host = withoutPort(host)
+	return host != "" && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, host) })
+}
+
 // proxyFailed answers a request that no node answered.
 func proxyFailed(w http.ResponseWriter, err error) {
 	if errors.Is(err, ErrMayHaveRun) {
 		w.Header().Set("X-Should-Retry", "false") // OpenAI's clients try again by themselves
 	}
-	proxyError(w, proxyStatus(err), "cocoon_"+familyName(err), err.Error())
+	code := "cocoon_" + familyName(err)
+	if errors.Is(err, ErrTooLarge) {
+		code = "cocoon_too_large"
+	}
+	proxyError(w, proxyStatus(err), code, err.Error())
 }
 
 func proxyStatus(err error) int {
+	if errors.Is(err, ErrTooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
 	switch familyName(err) {
 	case "bad_input":
 		return http.StatusBadRequest

@@ -40,23 +40,45 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	why := map[attestation.Address]error{}
 	for _, addr := range order {
-		node, err := c.Node(ctx, addr)
-		if err != nil {
-			why[addr] = err
-			c.fail(addr)
-			continue
-		}
-		resp, again, err := c.ask(ctx, req, node, content)
+		resp, again, err := c.try(ctx, req, addr, content)
+		var own *requestError
 		if err == nil {
 			return resp, nil
+		} else if errors.As(err, &own) {
+			return nil, own.error
 		}
 		why[addr] = err
-		c.fail(addr)
-		if !again {
+		if !again || ctx.Err() != nil {
 			break
 		}
 	}
 	return nil, fmt.Errorf("no node answered: %w", refusals(why, order))
+}
+
+// requestError says that a request can't be sent, to whichever node.
+type requestError struct{ error }
+
+func (e *requestError) Unwrap() error { return e.error }
+
+// patience is how long a node may take before a caller who gives up on it counts
+// against it.
+const patience = 10 * time.Second
+
+// try asks one node. The node is asked later than others for a while when it is to
+// blame: not when the caller went away, or asks for what can't be sent.
+func (c *Client) try(ctx context.Context, req *http.Request, addr attestation.Address, content []byte) (resp *http.Response, again bool, err error) {
+	began := c.cfg.Now()
+	node, err := c.Node(ctx, addr)
+	again = true
+	if err == nil {
+		resp, again, err = c.ask(ctx, req, node, content)
+	}
+	var own *requestError
+	gone := ctx.Err() != nil && (errors.Is(ctx.Err(), context.Canceled) || c.cfg.Now().Sub(began) < patience)
+	if err != nil && !gone && !errors.As(err, &own) {
+		c.fail(addr)
+	}
+	return resp, again, err
 }
 
 // CloseIdleConnections lets http.Client close what is idle.
@@ -67,15 +89,22 @@ func readRequest(req *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	defer req.Body.Close()
+	tooLarge := attestation.BadInput("%w: at most %d MiB", ErrTooLarge, maxRequest>>20)
+	if req.ContentLength > maxRequest {
+		return nil, tooLarge
+	}
 	content, err := io.ReadAll(io.LimitReader(req.Body, maxRequest+1))
 	if err != nil {
 		return nil, attestation.BadInput("reading the request: %w", err)
 	}
 	if len(content) > maxRequest {
-		return nil, attestation.BadInput("the request is larger than %d MiB", maxRequest>>20)
+		return nil, tooLarge
 	}
 	return content, nil
 }
+
+// ErrTooLarge is wrapped by the error of a request that no enclave would read.
+var ErrTooLarge = errors.New("the request is too large")
 
 // candidates returns the nodes to ask, in a random order, those that failed a
 // moment ago last.
@@ -124,7 +153,7 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 	inner.ContentLength = int64(len(content))
 	body, err := x.Request(inner)
 	if err != nil {
-		return nil, false, err
+		return nil, false, &requestError{err}
 	}
 	raw, sent, err := c.post(ctx, node.endpoint, body)
 	if err != nil && sent {

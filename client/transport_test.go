@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +58,144 @@ func TestSentOverNetwork(t *testing.T) {
 	s.Close()
 	if sent, err := post(); sent || err == nil {
 		t.Errorf("nobody listens: sent %v, %v", sent, err)
+	}
+}
+
+// A node is asked later than others when it failed, not when the caller gave up or
+// asked for what can't be sent.
+func TestBlame(t *testing.T) {
+	errBroken := errors.New("connection reset")
+	for name, c := range map[string]struct {
+		edit    func(*http.Request)
+		gateway func(f *fleet, cancel context.CancelFunc) error
+		blamed  bool
+		code    int
+	}{
+		"cancelled": {gateway: func(_ *fleet, cancel context.CancelFunc) error { cancel(); return context.Canceled }, code: 3},
+		"given up at once": {gateway: func(*fleet, context.CancelFunc) error {
+			time.Sleep(30 * time.Millisecond)
+			return context.DeadlineExceeded
+		}, code: 3},
+		"given up after a while": {gateway: func(f *fleet, _ context.CancelFunc) error {
+			f.now = f.now.Add(patience)
+			time.Sleep(30 * time.Millisecond)
+			return context.DeadlineExceeded
+		}, blamed: true, code: 3},
+		"broken":             {gateway: func(*fleet, context.CancelFunc) error { return errBroken }, blamed: true, code: 3},
+		"with trailers":      {edit: func(r *http.Request) { r.Trailer = http.Header{"X": {"y"}} }, code: 1},
+		"with a huge header": {edit: func(r *http.Request) { r.Header.Set("Accept", strings.Repeat("x", 1<<17)) }, code: 1},
+		"too large":          {edit: func(r *http.Request) { r.ContentLength = maxRequest + 1 }, code: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t)
+			n := f.get(1)
+			f.client.cfg.Nodes = []attestation.Address{n.record.Address}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			if !strings.HasPrefix(name, "given up") {
+				cancel()
+				ctx, cancel = context.WithCancel(t.Context())
+			}
+			defer cancel()
+			f.gateway = func(*http.Request) (*http.Response, error) {
+				if c.gateway == nil {
+					t.Error("the request was sent")
+					return nil, errBroken
+				}
+				return nil, c.gateway(f, cancel)
+			}
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://cocoon/v1/chat/completions", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.edit != nil {
+				c.edit(req)
+			}
+			resp, err := f.client.RoundTrip(req)
+			if resp != nil || attestation.ExitCode(err) != c.code {
+				t.Errorf("%v", err)
+			}
+			if _, ok := f.client.failed.get(n.record.Address); ok != c.blamed {
+				t.Errorf("the node is blamed: %v", ok)
+			}
+		})
+	}
+}
+
+// A node that can't be verified is blamed, and the next one asked; a caller who
+// went away has no other node asked for him.
+func TestBlameOfNodes(t *testing.T) {
+	f := newFleet(t)
+	bad, good := f.add(1).Address, f.get(2).record.Address
+	f.client.entry(bad).load = func(context.Context, *Node) (*Node, error) { return nil, attestation.False("a lie") }
+	sent := 0
+	f.gateway = func(r *http.Request) (*http.Response, error) { sent++; return nil, errors.New("broken") }
+	f.client.cfg.Nodes = []attestation.Address{bad, good}
+	for range 20 {
+		f.client.failed = newLRU[attestation.Address, time.Time](maxNodes, maxNodes)
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://cocoon/v1/x", nil)
+		if _, err := f.client.RoundTrip(req); err == nil {
+			t.Fatal("answered")
+		}
+		if _, ok := f.client.failed.get(good); !ok {
+			t.Error("the node that broke off is not blamed")
+		}
+	}
+	if sent != 20 {
+		t.Errorf("%d of 20 requests were sent", sent)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://cocoon/v1/x", nil)
+	if _, err := f.client.RoundTrip(req); !errors.Is(err, context.Canceled) || sent != 20 {
+		t.Errorf("%d sent, %v", sent, err)
+	}
+}
+
+// The proxy answers requests by names of loopback, and by those that were allowed.
+func TestProxyHosts(t *testing.T) {
+	f := newFleet(t)
+	f.client.cfg.Nodes = []attestation.Address{f.get(1).record.Address}
+	f.gateway = func(*http.Request) (*http.Response, error) { return nil, errors.New("broken") }
+	const served = http.StatusServiceUnavailable // it went on to the node
+	ask := func(h http.Handler, host, origin string, length int64) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader("{}"))
+		r.Host, r.ContentLength = host, length
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	closed, open := f.client.Proxy(), f.client.Proxy("ai.example", "192.0.2.7", "2001:db8::7")
+	for _, c := range []struct {
+		host, origin string
+		closed, open int
+	}{
+		{"127.0.0.1:8421", "", served, served},
+		{"ai.example:8421", "", 403, served},
+		{"AI.example", "", 403, served},
+		{"192.0.2.7:80", "", 403, served},
+		{"[2001:db8::7]:80", "", 403, served},
+		{"evil.example", "", 403, 403},
+		{"ai.example.evil.example", "", 403, 403},
+		{"", "", 403, 403},
+		{"ai.example", "http://evil.example", 403, 403},
+		{"ai.example", "http://ai.example", 403, 403},
+	} {
+		if got := ask(closed, c.host, c.origin, 2).Code; got != c.closed {
+			t.Errorf("%q from %q: %d, want %d", c.host, c.origin, got, c.closed)
+		}
+		if got := ask(open, c.host, c.origin, 2).Code; got != c.open {
+			t.Errorf("%q from %q, allowed: %d, want %d", c.host, c.origin, got, c.open)
+		}
+	}
+	w := ask(closed, "localhost", "", maxRequest+1)
+	var v struct {
+		Error struct{ Message, Type, Code string }
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || w.Code != http.StatusRequestEntityTooLarge || v.Error.Code != "cocoon_too_large" || v.Error.Message == "" || v.Error.Type == "" {
+		t.Errorf("too large: %d, %s", w.Code, w.Body)
 	}
 }
 

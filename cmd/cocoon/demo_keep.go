@@ -63,7 +63,7 @@ func (d *demoRun) keepRunning(ctx context.Context) error {
 			}
 		}
 	}()
-	return proxy(ctx, d.env, &d.files, "127.0.0.1:0", receipts, func(url string, _ bool) error {
+	return proxy(ctx, d.env, &d.files, proxyOptions{listen: "127.0.0.1:0", receipts: receipts}, func(url string, _ bool) error {
 		if d.env.JSON {
 			r := d.report()
 			r["base_url"], r["relay"], r["receipts"], r["commands"] = url, d.node.relay, receipts, try

@@ -54,7 +54,7 @@ func TestHugePrompt(t *testing.T) {
 	u := r.newUser(t, l)
 	body := &endless{left: huge}
 	_, err := u.send(testContext(t), body)
-	wantError(t, err, badInput, "", "the request is larger than 16 MiB")
+	wantError(t, err, badInput, "", "the request is too large: at most 16 MiB")
 	if n := body.given.Load(); n > maxRun {
 		t.Errorf("%d MB of it were read", n>>20)
 	}
@@ -65,7 +65,7 @@ func TestHugePrompt(t *testing.T) {
 	defer proxy.Close()
 	body = &endless{left: huge}
 	status, text := postRaw(t, proxy.URL, "/v1/chat/completions", "application/json", body)
-	if status/100 != 4 || !strings.Contains(text, "cocoon_bad_input") {
+	if status != http.StatusRequestEntityTooLarge || !strings.Contains(text, `"code":"cocoon_too_large"`) {
 		t.Errorf("the proxy answers %d: %s", status, text)
 	}
 	if n := body.given.Load(); n > maxRun {
