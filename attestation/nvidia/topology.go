@@ -53,23 +53,43 @@ func CheckTopology(devices []*Facts) (*Topology, error) {
 	return t, nil
 }
 
-// split tells GPUs from switches and compares what all have to share.
-func split(devices []*Facts) (gpus, switches []*Facts, err error) {
+// CheckSwitches checks what can be said of switches without their GPUs: they are
+// different, under one root, and answered the same nonce. Which GPUs they connect
+// stays open.
+func CheckSwitches(devices []*Facts) error {
+	if i := slices.IndexFunc(devices, func(f *Facts) bool { return f != nil && !f.Kind.Switch() }); i >= 0 || len(devices) == 0 {
+		return inputAt(StepTopology, "a GPU, or no device, where switches alone were announced")
+	}
+	return shared(devices)
+}
+
+// shared compares what all devices have to share.
+func shared(devices []*Facts) error {
 	seen := map[[8]byte]bool{}
 	for _, f := range devices {
 		if f == nil {
-			return nil, nil, inputAt(StepTopology, "a device without facts")
+			return inputAt(StepTopology, "a device without facts")
 		}
 		if !f.HasDeviceID {
-			return nil, nil, missing(StepTopology, "identity of "+f.Model, "not in its certificate", "")
+			return missing(StepTopology, "identity of "+f.Model, "not in its certificate", "")
 		}
 		if seen[f.DeviceID] {
-			return nil, nil, falseAt(StepTopology, "device %x is there twice", f.DeviceID)
+			return falseAt(StepTopology, "device %x is there twice", f.DeviceID)
 		}
 		seen[f.DeviceID] = true
 		if err := devices[0].together(f); err != nil {
-			return nil, nil, err
+			return err
 		}
+	}
+	return nil
+}
+
+// split compares what all devices have to share, and tells GPUs from switches.
+func split(devices []*Facts) (gpus, switches []*Facts, err error) {
+	if err := shared(devices); err != nil {
+		return nil, nil, err
+	}
+	for _, f := range devices {
 		if f.Kind.Switch() {
 			switches = append(switches, f)
 		} else {

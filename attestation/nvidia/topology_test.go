@@ -42,6 +42,20 @@ func board(t *testing.T) []*nvidia.Facts {
 
 func TestBoard(t *testing.T) {
 	good := board(t)
+	if err := nvidia.CheckSwitches(good[8:]); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []struct {
+		f       fault.Family
+		devices []*nvidia.Facts
+	}{
+		{fault.FamilyInput, nil}, {fault.FamilyInput, good}, {fault.FamilyInput, good[:1]},
+		{fault.FamilyInput, []*nvidia.Facts{nil}}, {fault.FamilyFalse, []*nvidia.Facts{good[8], good[8]}},
+	} {
+		if err := nvidia.CheckSwitches(c.devices); fault.FamilyOf(err) != c.f {
+			t.Errorf("%d switches: %v", len(c.devices), err)
+		}
+	}
 	top, err := nvidia.CheckTopology(good)
 	if err != nil || top.Feature != nvidia.PPCIE || len(top.GPUs) != 8 || len(top.Switches) != 4 || top.GPUs[7] != [8]byte{1, 7} {
 		t.Fatalf("%v, %+v", err, top)
