@@ -34,6 +34,9 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, attestation.Unknown("the request was given up: %w", err)
+	}
 	order, err := c.candidates(ctx)
 	if err != nil {
 		return nil, err

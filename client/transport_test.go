@@ -67,21 +67,18 @@ func TestBlame(t *testing.T) {
 	errBroken := errors.New("connection reset")
 	for name, c := range map[string]struct {
 		edit    func(*http.Request)
-		gateway func(f *fleet, cancel context.CancelFunc) error
+		gateway func(ctx context.Context, f *fleet, cancel context.CancelFunc) error
 		blamed  bool
 		code    int
 	}{
-		"cancelled": {gateway: func(_ *fleet, cancel context.CancelFunc) error { cancel(); return context.Canceled }, code: 3},
-		"given up at once": {gateway: func(*fleet, context.CancelFunc) error {
-			time.Sleep(30 * time.Millisecond)
-			return context.DeadlineExceeded
-		}, code: 3},
-		"given up after a while": {gateway: func(f *fleet, _ context.CancelFunc) error {
+		"cancelled":        {gateway: func(_ context.Context, _ *fleet, cancel context.CancelFunc) error { cancel(); return context.Canceled }, code: 3},
+		"given up at once": {gateway: func(ctx context.Context, _ *fleet, _ context.CancelFunc) error { <-ctx.Done(); return ctx.Err() }, code: 3},
+		"given up after a while": {gateway: func(ctx context.Context, f *fleet, _ context.CancelFunc) error {
+			<-ctx.Done()
 			f.now = f.now.Add(patience)
-			time.Sleep(30 * time.Millisecond)
-			return context.DeadlineExceeded
+			return ctx.Err()
 		}, blamed: true, code: 3},
-		"broken":             {gateway: func(*fleet, context.CancelFunc) error { return errBroken }, blamed: true, code: 3},
+		"broken":             {gateway: func(context.Context, *fleet, context.CancelFunc) error { return errBroken }, blamed: true, code: 3},
 		"with trailers":      {edit: func(r *http.Request) { r.Trailer = http.Header{"X": {"y"}} }, code: 1},
 		"with a huge header": {edit: func(r *http.Request) { r.Header.Set("Accept", strings.Repeat("x", 1<<17)) }, code: 1},
 		"too large":          {edit: func(r *http.Request) { r.ContentLength = maxRequest + 1 }, code: 1},
@@ -96,12 +93,12 @@ func TestBlame(t *testing.T) {
 				ctx, cancel = context.WithCancel(t.Context())
 			}
 			defer cancel()
-			f.gateway = func(*http.Request) (*http.Response, error) {
+			f.gateway = func(r *http.Request) (*http.Response, error) {
 				if c.gateway == nil {
 					t.Error("the request was sent")
 					return nil, errBroken
 				}
-				return nil, c.gateway(f, cancel)
+				return nil, c.gateway(r.Context(), f, cancel)
 			}
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://cocoon/v1/chat/completions", strings.NewReader("{}"))
 			if err != nil {
