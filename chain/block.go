@@ -113,8 +113,13 @@ func (l link) verify(from BlockID) (h blockHeader, err error) {
 	if h.key != l.toKey {
 		return h, fmt.Errorf("block %d: key block is %v, the link says %v", l.to.Seqno, h.key, l.toKey)
 	}
-	if _, err := checkHeader(l.source, from); err != nil {
+	source, err := checkHeader(l.source, from)
+	if err != nil {
 		return h, fmt.Errorf("block %d: %w", from.Seqno, err)
+	}
+	// validators that use their keys on two chains sign blocks of both
+	if h.globalID != source.globalID {
+		return h, fmt.Errorf("block %d is of chain %d, block %d of chain %d", l.to.Seqno, h.globalID, from.Seqno, source.globalID)
 	}
 	if l.backward {
 		err = l.verifyBackward(from)

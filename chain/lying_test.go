@@ -17,6 +17,7 @@ import (
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 	"github.com/xssnick/tonutils-go/tl"
+	"github.com/xssnick/tonutils-go/tlb"
 	"github.com/xssnick/tonutils-go/ton"
 	"github.com/xssnick/tonutils-go/tvm/cell"
 
@@ -37,6 +38,8 @@ func newLyingChain(t testing.TB, o devnet.Options) *lyingChain {
 	t.Helper()
 	l := &lyingChain{clock: devnet.NewClock(time.Unix(1_800_000_000, 0))}
 	o.BlockInterval, o.Now = -1, l.clock.Now
+	// the same account id in both workchains
+	o.Accounts = map[attestation.Address]uint64{{Workchain: -1, Hash: addr(0x51).Hash}: 7e9}
 	l.Chain = start(t, o)
 	l.faucet = testFaucet(t, l.Chain)
 	for i := range 4 {
@@ -87,8 +90,9 @@ func (l *lyingChain) questions() map[string]func(context.Context, *chain.Client)
 			b, err := cl.Block(ctx, 77)
 			return fmt.Sprint(b), err
 		},
-		"account":        account(l.faucet),
-		"absent account": account(addr(0xee)),
+		"account":             account(l.faucet),
+		"absent account":      account(addr(0xee)),
+		"masterchain account": account(attestation.Address{Workchain: -1, Hash: addr(0x51).Hash}),
 		"chain id": func(ctx context.Context, cl *chain.Client) (string, error) {
 			n, err := cl.ChainID(ctx)
 			return fmt.Sprint(n), err
@@ -168,6 +172,31 @@ func hidden(c *cell.Cell) *cell.Cell {
 		panic("the lie has another hash")
 	}
 	return lying
+}
+
+// withRef returns c with another reference i.
+func withRef(c *cell.Cell, i int, r *cell.Cell) *cell.Cell {
+	s := c.MustBeginParse()
+	n := s.BitsLeft()
+	b := cell.BeginCell().MustStoreSlice(s.MustLoadSlice(n), n)
+	for j := range int(c.RefsNum()) {
+		if j == i {
+			b.MustStoreRef(r)
+		} else {
+			b.MustStoreRef(c.MustPeekRef(j))
+		}
+	}
+	return b.EndCell()
+}
+
+// prune returns the pruned cell that stands for c, with an honest level.
+func prune(c *cell.Cell) *cell.Cell {
+	b := cell.BeginCell().MustStoreUInt(1, 8).MustStoreUInt(1, 8).MustStoreSlice(c.Hash(), 256).MustStoreUInt(uint64(c.Depth()), 16)
+	p, err := b.EndCellSpecial(true)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 func flipped(b []byte, i int) []byte {
@@ -367,6 +396,45 @@ func (l *lyingChain) lies() []struct {
 			a.Shard = a.Shard.Copy()
 			a.Shard.Workchain = -1
 		})},
+		{"account", "the half of the shard that holds it", account(func(_ ton.GetAccountState, a *ton.AccountState) {
+			a.Shard = a.Shard.Copy()
+			a.Shard.Shard = half(l.faucet)
+		})},
+		{"account", "the half of the shard that does not hold it", account(func(_ ton.GetAccountState, a *ton.AccountState) {
+			a.Shard = a.Shard.Copy()
+			a.Shard.Shard = -half(l.faucet)
+		})},
+		{"account", "the header of an older shard block", account(func(q ton.GetAccountState, a *ton.AccountState) {
+			q.ID = old
+			a.Proof = []*cell.Cell{other(q).(ton.AccountState).Proof[0], a.Proof[1]}
+		})},
+		{"account", "the state of an older shard block", account(func(q ton.GetAccountState, a *ton.AccountState) {
+			q.ID = old
+			o := other(q).(ton.AccountState)
+			a.Proof, a.State = []*cell.Cell{a.Proof[0], o.Proof[1]}, o.State
+		})},
+		{"account", "the masterchain's state as the shard's", account(func(q ton.GetAccountState, a *ton.AccountState) { a.Proof = a.ShardProof })},
+		{"account", "a state with a pruned part", account(func(_ ton.GetAccountState, a *ton.AccountState) {
+			a.State = withRef(a.State, 0, prune(a.State.MustPeekRef(0)))
+		})},
+		{"get-method", "other code", account(func(q ton.GetAccountState, a *ton.AccountState) {
+			a.State = withRef(a.State, 0, cell.BeginCell().MustStoreUInt(0xff00, 16).EndCell())
+		})},
+		{"masterchain account", "absent", account(func(_ ton.GetAccountState, a *ton.AccountState) { a.State = nil })},
+		{"masterchain account", "the basechain's account of that id", account(func(q ton.GetAccountState, a *ton.AccountState) {
+			q.Account.Workchain = 0
+			*a = other(q).(ton.AccountState)
+		})},
+		{"masterchain account", "the state of the basechain's account of that id", account(func(q ton.GetAccountState, a *ton.AccountState) {
+			q.Account.Workchain = 0
+			a.State = other(q).(ton.AccountState).State
+		})},
+		{"masterchain account", "its state long ago", account(func(q ton.GetAccountState, a *ton.AccountState) {
+			id := a.ID
+			q.ID = old
+			*a = other(q).(ton.AccountState)
+			a.ID = id
+		})},
 		{"account", "no shard proof", account(func(_ ton.GetAccountState, a *ton.AccountState) { a.ShardProof = nil })},
 		{"account", "the shard proof of another block", account(func(q ton.GetAccountState, a *ton.AccountState) {
 			q.ID = old
@@ -390,6 +458,19 @@ func (l *lyingChain) lies() []struct {
 			*a = other(q).(ton.ConfigAll)
 			a.StateProof = h
 		})},
+		{"config", "the header of another block", config(func(q ton.GetConfigParams, a *ton.ConfigAll) {
+			q.BlockID = old
+			a.StateProof = other(q).(ton.ConfigAll).StateProof
+		})},
+		{"config", "that of a key block, from the key block", config(func(q ton.GetConfigParams, a *ton.ConfigAll) {
+			k := other(ton.GetConfigParams{Mode: 0x8000, BlockID: old, Params: q.Params}).(ton.ConfigAll)
+			a.StateProof, a.ConfigProof = other(ton.GetBlockHeader{ID: k.ID}).(ton.BlockHeader).HeaderProof, k.ConfigProof
+		})},
+		{"config", "that of an older key block", config(func(q ton.GetConfigParams, a *ton.ConfigAll) {
+			q.BlockID = other(ton.GetConfigAll{Mode: 0x8000, BlockID: old}).(ton.ConfigAll).ID
+			*a = other(q).(ton.ConfigAll)
+		})},
+		{"chain id", "no header", config(func(_ ton.GetConfigParams, a *ton.ConfigAll) { a.StateProof = nil })},
 		{"config", "no proof", config(func(_ ton.GetConfigParams, a *ton.ConfigAll) { a.ConfigProof = nil })},
 		{"head", "another root hash", head(func(b *ton.BlockIDExt) { b.RootHash[0] ^= 1 })},
 		{"head", "another file hash", head(func(b *ton.BlockIDExt) { b.FileHash[0] ^= 1 })},
@@ -411,6 +492,43 @@ func (l *lyingChain) lies() []struct {
 		})},
 		{"head", "another validator set", link(func(_ *ton.BlockLinkForward, s *ton.SignatureSetOrdinary) { s.ValidatorSetHash++ })},
 		{"head", "another session", link(func(_ *ton.BlockLinkForward, s *ton.SignatureSetOrdinary) { s.CatchainSeqno++ })},
+		{"head", "signatures of another block", link(func(f *ton.BlockLinkForward, s *ton.SignatureSetOrdinary) {
+			before := other(ton.LookupBlock{Mode: 1, ID: &ton.BlockInfoShort{Workchain: -1, Shard: -1 << 63, Seqno: int32(f.To.SeqNo - 1)}}).(ton.BlockHeader).ID
+			p := other(ton.GetBlockProof{Mode: 1, KnownBlock: f.From, TargetBlock: before}).(ton.PartialBlockProof)
+			s.Signatures = p.Steps[0].(ton.BlockLinkForward).SignatureSet.(ton.SignatureSetOrdinary).Signatures
+		})},
+		{"head", "signatures as of the other consensus", func(q, honest tl.Serializable) tl.Serializable {
+			a, ok := honest.(ton.PartialBlockProof)
+			if !ok {
+				return nil
+			}
+			a.Steps = slices.Clone(a.Steps)
+			for i, step := range a.Steps {
+				if f, ok := step.(ton.BlockLinkForward); ok {
+					set := f.SignatureSet.(ton.SignatureSetOrdinary)
+					f.SignatureSet = ton.SignatureSetSimplex{
+						CCSeqno: set.CatchainSeqno, ValidatorSetHash: set.ValidatorSetHash, Signatures: set.Signatures,
+						SessionID: make([]byte, 32), Candidate: slices.Concat(f.To.RootHash, f.To.FileHash),
+					}
+					a.Steps[i] = f
+				}
+			}
+			return a
+		}},
+		{"head", "a signature twice, and one of a stranger's", link(func(_ *ton.BlockLinkForward, s *ton.SignatureSetOrdinary) {
+			s.Signatures[2] = ton.Signature{NodeIDShort: s.Signatures[1].NodeIDShort, Signature: s.Signatures[0].Signature}
+		})},
+		{"head", "a backward link in place of a forward one", func(q, honest tl.Serializable) tl.Serializable {
+			a, ok := honest.(ton.PartialBlockProof)
+			if !ok {
+				return nil
+			}
+			p := q.(ton.GetBlockProof)
+			back := other(ton.GetBlockProof{Mode: 1, KnownBlock: p.TargetBlock, TargetBlock: old}).(ton.PartialBlockProof).Steps[0].(ton.BlockLinkBackward)
+			back.From, back.To = p.KnownBlock, p.TargetBlock
+			a.Steps = []any{back}
+			return a
+		}},
 		{"head", "a link that is no key block", link(func(f *ton.BlockLinkForward, _ *ton.SignatureSetOrdinary) { f.ToKeyBlock = !f.ToKeyBlock })},
 		{"head", "a link to another block", link(func(f *ton.BlockLinkForward, _ *ton.SignatureSetOrdinary) { f.To = old })},
 		{"head", "a link from another block", link(func(f *ton.BlockLinkForward, _ *ton.SignatureSetOrdinary) { f.From = old })},
@@ -476,8 +594,50 @@ func (l *lyingChain) lies() []struct {
 			q.Limit += 1
 			*a = other(q).(ton.TransactionList)
 		})},
+		{"transactions", "in another order", txs(func(_ ton.GetTransactions, a *ton.TransactionList) {
+			roots(a, func(r []*cell.Cell) []*cell.Cell { slices.Reverse(r); return r })
+		})},
+		{"transactions", "those of another account", txs(func(q ton.GetTransactions, a *ton.TransactionList) {
+			to := ton.AccountID{Workchain: 0, ID: bytes.Repeat([]byte{0x51}, 32)}
+			var sa tlb.ShardAccount
+			st := other(ton.GetAccountState{ID: l.Chain.Head().ID, Account: to}).(ton.AccountState)
+			if err := accountIn(st, to.ID, &sa); err != nil {
+				panic(err)
+			}
+			*a = other(ton.GetTransactions{Limit: q.Limit, AccID: &to, LT: int64(sa.LastTransLT), TxHash: sa.LastTransHash}).(ton.TransactionList)
+		})},
+		{"transactions", "one with a pruned part", txs(func(_ ton.GetTransactions, a *ton.TransactionList) {
+			roots(a, func(r []*cell.Cell) []*cell.Cell { r[0] = withRef(r[0], 0, prune(r[0].MustPeekRef(0))); return r })
+		})},
+		{"transactions", "one that is whole only by its level", txs(func(_ ton.GetTransactions, a *ton.TransactionList) {
+			roots(a, func(r []*cell.Cell) []*cell.Cell { r[0] = hidden(r[0]); return r })
+		})},
+		{"transactions", "the cells cut short", txs(func(_ ton.GetTransactions, a *ton.TransactionList) {
+			a.Transactions = a.Transactions[:len(a.Transactions)-9]
+		})},
 		{"transactions", "no cells", txs(func(_ ton.GetTransactions, a *ton.TransactionList) { a.Transactions = []byte("no cells") })},
 	}
+}
+
+// half returns the half of the full shard that holds an account.
+func half(a attestation.Address) int64 {
+	if a.Hash[0]&0x80 == 0 {
+		return 0x4000000000000000
+	}
+	return -0x4000000000000000
+}
+
+// accountIn reads the record of an account from the proof of its state.
+func accountIn(st ton.AccountState, id []byte, sa *tlb.ShardAccount) error {
+	state, err := ton.CheckBlockShardStateProof(st.Proof, st.Shard.RootHash)
+	if err != nil {
+		return err
+	}
+	v, _, err := state.Accounts.ShardAccounts.LoadValueExtra(cell.BeginCell().MustStoreSlice(id, 256).EndCell())
+	if err != nil {
+		return err
+	}
+	return tlb.LoadFromCell(sa, v)
 }
 
 // TestLies forges one answer at a time. A client that has only the liar must
@@ -769,6 +929,101 @@ func TestFork(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("equal heights")
+}
+
+// TestOtherChain shows a client blocks of another chain whose validators have the
+// same keys: their signatures are good, and prove nothing about this chain.
+func TestOtherChain(t *testing.T) {
+	o := devnet.Options{Validators: 3}
+	ours := newLyingChain(t, o)
+	o.GlobalID = devnet.DefaultGlobalID - 1
+	theirs := newLyingChain(t, o)
+	ask := func(l *lyingChain, q tl.Serializable) tl.Serializable {
+		r, err := l.Answer(context.Background(), q)
+		if err != nil {
+			panic(err)
+		}
+		return r
+	}
+	way := func(l *lyingChain) (from *ton.BlockIDExt, step ton.BlockLinkForward) {
+		head := l.Chain.Head().ID
+		key := ask(l, ton.GetConfigAll{Mode: 0x8000, BlockID: head}).(ton.ConfigAll).ID
+		return key, ask(l, ton.GetBlockProof{Mode: 1, KnownBlock: key, TargetBlock: head}).(ton.PartialBlockProof).Steps[0].(ton.BlockLinkForward)
+	}
+	key, ourStep := way(ours)
+	_, step := way(theirs)
+	step.From, step.ConfigProof = key, ourStep.ConfigProof
+	ctx := testContext(t)
+	cl, err := chain.Dial(ctx, config(t, ours.Chain), chain.WithClock(ours.clock.Now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if cl.KeyBlock().Seqno != key.SeqNo {
+		t.Fatalf("trusted block %d, key block %d", cl.KeyBlock().Seqno, key.SeqNo)
+	}
+	told := false
+	ours.Liteservers()[0].Inject(devnet.Fault{Forge: func(q, honest tl.Serializable) tl.Serializable {
+		if _, ok := q.(ton.GetBlockProof); ok {
+			told = true
+			return ton.PartialBlockProof{Complete: true, From: key, To: step.To, Steps: []any{step}}
+		}
+		return ask(theirs, q)
+	}})
+	var lying *chain.LyingServerError
+	if b, err := cl.Head(ctx); !errors.As(err, &lying) || !told {
+		t.Errorf("a block of another chain: %v, err %v", b, err)
+	}
+}
+
+// TestDialLies forges what a client asks first: the header of the trusted block,
+// whose time decides whether it is young enough.
+func TestDialLies(t *testing.T) {
+	l := newLyingChain(t, devnet.Options{})
+	ctx := testContext(t)
+	header := func(seqno uint32) tl.Serializable {
+		r, err := l.Answer(ctx, ton.LookupBlock{Mode: 1, ID: &ton.BlockInfoShort{Workchain: -1, Shard: -1 << 63, Seqno: int32(seqno)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	newer := header(l.Chain.Head().ID.SeqNo).(ton.BlockHeader)
+	for name, lie := range map[string]func(h ton.BlockHeader) tl.Serializable{
+		"the header of a newer block": func(ton.BlockHeader) tl.Serializable { return newer },
+		"a newer block's proof": func(h ton.BlockHeader) tl.Serializable {
+			h.HeaderProof = newer.HeaderProof
+			return h
+		},
+		"no proof": func(h ton.BlockHeader) tl.Serializable {
+			h.HeaderProof = nil
+			return h
+		},
+		"no header": func(ton.BlockHeader) tl.Serializable { return ton.CurrentTime{Now: 1} },
+		"the header without a proof around it": func(h ton.BlockHeader) tl.Serializable {
+			c, err := cell.FromBOC(h.HeaderProof)
+			if err != nil {
+				panic(err)
+			}
+			h.HeaderProof = c.MustPeekRef(0).ToBOC()
+			return h
+		},
+	} {
+		l.Liteservers()[0].Inject(devnet.Fault{Forge: func(_, honest tl.Serializable) tl.Serializable {
+			if h, ok := honest.(ton.BlockHeader); ok {
+				return lie(h)
+			}
+			return honest
+		}})
+		cl, err := chain.Dial(ctx, config(t, l.Chain), chain.WithClock(l.clock.Now))
+		var lying *chain.LyingServerError
+		if !errors.As(err, &lying) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			cl.Close()
+		}
+	}
 }
 
 // TestSilence lets servers be slow, mute, or gone.
