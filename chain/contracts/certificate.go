@@ -65,12 +65,38 @@ func (c *Certificate) Digest() [32]byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(c.ChainID))
 	b = c.Node.AppendTo(b)
 	b = binary.BigEndian.AppendUint32(b, c.Epoch)
-	b = append(b, c.Kind)
+	return sha256.Sum256(append(b, c.statement()...))
+}
+
+// statementSize is what statement returns, in bytes.
+const statementSize = 1 + 3*32 + 3*4
+
+// statement returns what is signed after the epoch.
+func (c *Certificate) statement() []byte {
+	b := append(make([]byte, 0, statementSize), c.Kind)
 	b = append(b, c.PlatformID[:]...)
 	b = append(b, c.Measurement[:]...)
 	b = append(b, c.ClaimsDigest[:]...)
 	b = binary.BigEndian.AppendUint32(b, c.BlockSeqno)
 	b = binary.BigEndian.AppendUint32(b, c.Expiry)
-	b = binary.BigEndian.AppendUint32(b, c.Set)
-	return sha256.Sum256(b)
+	return binary.BigEndian.AppendUint32(b, c.Set)
+}
+
+// KnownBlocks is how many masterchain blocks a registration can follow the
+// block that its claims name. Claims whose blocks are further apart can't be
+// registered at one time.
+const KnownBlocks = 1600
+
+// ConflictsWith reports whether one key that signed both loses its stake: they
+// are about one epoch of a node on one chain, say something else than until when
+// and in which set, and their blocks are less than [KnownBlocks] apart
+// (docs/spec/contracts-verifier.md).
+func (c *Certificate) ConflictsWith(d *Certificate) bool {
+	if c.ChainID != d.ChainID || c.Node != d.Node || c.Epoch != d.Epoch {
+		return false
+	}
+	a, b := *c, *d
+	a.Expiry, a.Set, b.Expiry, b.Set = 0, 0, 0, 0
+	apart := max(c.BlockSeqno, d.BlockSeqno) - min(c.BlockSeqno, d.BlockSeqno)
+	return a != b && apart < KnownBlocks
 }

@@ -79,5 +79,6 @@ const (
 	CodeNotPayee          = 503 // only the payout address may send this
 	CodeNothingNew        = 504 // the voucher pays no more than was paid, or the deposit is used up
 	CodeBadAmount         = 505 // nothing, or more than the channel can count
+	CodeLeaving           = 600 // the stake is on its way out already
 	CodeUnknownMessage    = 65535
 )

@@ -34,7 +34,8 @@ func typical(s *RootState) {
 	}
 	listNodes(s, typicalNodes)
 	v := typicalVerifierSet()
-	s.Verifiers, s.LastSet = &v, v.Number
+	s.List(v)
+	s.Verifiers = &v
 }
 
 // listNodes fills the registry's list of nodes up.

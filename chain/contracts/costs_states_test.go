@@ -22,6 +22,9 @@ func (m *meter) states() []stateCost {
 		m.state(f.World, "root", f.root), m.listedNode(f.start), first,
 		m.state(f.World, "node", f.node), m.state(f.World, "platform", platform),
 	}
+	f.stakeVerifier(0, f.anybody, f.start.Params.MinStake, 0)
+	verifier, _ := f.verifierAt(0)
+	out = append(out, m.state(f.World, "verifier", verifier))
 	c := newChannel(m.t)
 	c.open(coin)
 	c.say(c.anybody, &SettleVoucher{Voucher: c.voucher(coin / 2)})

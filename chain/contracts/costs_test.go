@@ -187,6 +187,7 @@ func measureCosts(t *testing.T) *costTable {
 	m.largePath()
 	m.faultPaths()
 	m.quorumPaths()
+	m.verifierPaths()
 	m.rootPaths()
 	m.channelPaths()
 	m.walletPath()

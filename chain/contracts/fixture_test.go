@@ -81,7 +81,8 @@ func newFixture(t testing.TB, edit ...func(*RootState)) *fixture {
 		t.Fatal(err)
 	}
 	f.start = NewRoot(f.governance, DefaultParams())
-	f.start.Verifiers, f.start.LastSet = &f.verifiers, 1
+	f.start.List(f.verifiers)
+	f.start.Verifiers = &f.verifiers // as if all had told Root of their stakes
 	info, err := ReadQuote(mint(t, f.intel, testTD()))
 	if err != nil {
 		t.Fatal(err)

@@ -85,12 +85,29 @@ func (f *fixture) register0(t testing.TB) {
 	f.register()
 }
 
+func FuzzParseVerifier(f *testing.F) {
+	x := newStaking(f)
+	at, _ := x.verifierAt(0)
+	seeds(f, VerifierKey{x.root, pub(x.verifier[0])}.Cell())
+	x.stakeVerifier(0, x.operator, x.start.Params.MinStake, 0)
+	seeds(f, x.Data(at))
+	good(f, x.toVerifier(0, x.anybody, ValueVerifier, x.conflict(0)))
+	seeds(f, x.Data(at))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := ParseVerifier(cellIn(data))
+		if (s == nil) == (err == nil) {
+			t.Fatalf("state %v with error %v", s, err)
+		}
+	})
+}
+
 func FuzzParseMessages(f *testing.F) {
 	l := newLone(f)
 	good(f, l.send(l.operator, ValueRegister, l.certified(l.heads())))
 	a := l.anchor(4)
 	seeds(f, l.rootActor.Last().Body, l.answer().Body(), a.Body(), internal(a).AnchorInternal.Body(),
 		build().MustStoreUInt(opDone, 32).MustStoreUInt(5, 64).MustStoreUInt(3, 16).EndCell(), plain(opPayout, 4).EndCell(), DefaultParams().Cell())
+	seeds(f, (&CountVerifier{Stake: 3, Leaving: 4}).Body(), (&VerifierCounted{Code: CodeStake, Window: 5}).Body())
 	for _, a := range everyAction() {
 		c, err := ActionCell(a)
 		if err != nil {
@@ -105,6 +122,12 @@ func FuzzParseMessages(f *testing.F) {
 		}
 		if m, err := ParseRegistrationChecked(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
 			t.Error("an answer changes when it is read and written")
+		}
+		if m, err := ParseCountVerifier(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
+			t.Error("a verifier's question changes when it is read and written")
+		}
+		if m, err := ParseVerifierCounted(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
+			t.Error("an answer to a verifier changes when it is read and written")
 		}
 		if a, err := ParseAction(c); err == nil {
 			if d, err := ActionCell(a); err == nil && string(d.Hash()) != string(c.Hash()) {

@@ -129,6 +129,7 @@ func TestRecheckQuorum(t *testing.T) {
 	f.Now += 5 * day
 	f.execute(1, 0)
 	f.verifiers = next
+	f.countAll()
 	good(t, f.send(f.operator, ValueRegister, f.certified(f.heads(), func(c *Certificate) { c.Expiry = f.Now + 30*day })))
 	next.Number = 3
 	f.govern(SetVerifiers{next})

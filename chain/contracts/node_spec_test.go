@@ -74,7 +74,7 @@ func TestSpecificationCosts(t *testing.T) {
 	if err := json.Unmarshal(b, &table); err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range []string{"contracts-node.md", "contracts-root.md"} {
+	for page, least := range map[string]int{"contracts-node.md": 9, "contracts-root.md": 9, "contracts-verifier.md": 7} {
 		file := "../../docs/spec/" + page
 		old, err := os.ReadFile(file)
 		if err != nil {
@@ -86,7 +86,7 @@ func TestSpecificationCosts(t *testing.T) {
 			rows += len(row.FindAllString(text, -1))
 			text = row.ReplaceAllString(text, fmt.Sprintf("| `%s` | %s | %s |", r.Name, thousands(uint64(r.Gas)), thousands(r.Fees)))
 		}
-		if rows < 9 {
+		if rows < least {
 			t.Errorf("%s has %d rows of costs", page, rows)
 		}
 		if text == string(old) {

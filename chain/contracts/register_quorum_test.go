@@ -178,7 +178,8 @@ func TestRegisterQuorumPolicy(t *testing.T) {
 		start func(*RootState)
 		set   func(*fixture)
 	}{
-		"no verifiers":           {CodeVerifierSet, func(s *RootState) { s.Verifiers = nil }, nil},
+		"no verifiers":           {CodeVerifierSet, func(s *RootState) { s.Verifiers, s.Listed = nil, nil }, nil},
+		"nobody has a stake":     {CodeVerifierSet, func(s *RootState) { s.List(*s.Listed) }, nil},
 		"a set of the sender's":  {CodeVerifierSet, nil, func(f *fixture) { f.verifier[3] = key("stranger"); f.renumber(1) }},
 		"an older number":        {CodeVerifierSet, nil, func(f *fixture) { f.renumber(0) }},
 		"a newer number":         {CodeVerifierSet, nil, func(f *fixture) { f.renumber(2) }},

@@ -29,7 +29,9 @@ type RootState struct {
 	Floors       map[[6]byte]TDXFloor // by FMSPC
 	CAKeys       map[[32]byte]CAKey   // by SHA-256(x || y)
 	LastSet      uint32               // number of the newest verifier set ever
-	Verifiers    *VerifierSet
+	Verifiers    *VerifierSet         // those of Listed that have a stake: they certify
+	Listed       *VerifierSet         // whom governance named
+	Verifier     CodeID               // zero: no Verifiers in this generation, so nobody certifies
 	Node         CodeID
 	Platform     CodeID // zero: no Platforms in this generation
 	Proposals    map[uint32]Proposal
@@ -86,7 +88,7 @@ func NewRoot(governance Quorum, params Params) *RootState {
 		NextProposal: 1, Governance: governance, Params: params,
 		Measurements: map[[32]byte]Measurement{}, Models: map[[32]byte]Model{},
 		Floors: map[[6]byte]TDXFloor{}, CAKeys: map[[32]byte]CAKey{},
-		Node: NodeCodeID(), Proposals: map[uint32]Proposal{},
+		Node: NodeCodeID(), Verifier: VerifierCodeID(), Proposals: map[uint32]Proposal{},
 		Nodes: map[attestation.Address]ListedNode{}, Revoked: map[[32]byte]bool{},
 	}
 }
@@ -115,13 +117,36 @@ func (s *RootState) Check() error {
 	if s.Node == (CodeID{}) {
 		return attestation.BadInput("registry without node code")
 	}
-	if s.Verifiers != nil {
-		if s.LastSet < s.Verifiers.Number {
-			return attestation.BadInput("registry: verifier set %d is newer than the newest, %d", s.Verifiers.Number, s.LastSet)
-		}
-		return s.Verifiers.Quorum.Check()
+	return s.checkVerifiers()
+}
+
+// checkVerifiers wants those who certify to be some of those who are listed.
+func (s *RootState) checkVerifiers() error {
+	if (s.Listed == nil) != (s.Verifiers == nil) {
+		return attestation.BadInput("registry: of the verifier sets, one is missing")
 	}
-	return nil
+	if s.Listed == nil {
+		return nil
+	}
+	if s.LastSet < s.Listed.Number {
+		return attestation.BadInput("registry: verifier set %d is newer than the newest, %d", s.Listed.Number, s.LastSet)
+	}
+	if s.Verifiers.Number != s.Listed.Number || s.Verifiers.Quorum.Threshold != s.Listed.Quorum.Threshold {
+		return attestation.BadInput("registry: number or threshold of the two verifier sets differ")
+	}
+	for i, k := range s.Verifiers.Quorum.Keys {
+		if listed, ok := s.Listed.Quorum.Keys[i]; !ok || listed != k {
+			return attestation.BadInput("registry: verifier %d certifies and is not listed", i)
+		}
+	}
+	return s.Listed.Quorum.Check()
+}
+
+// List lists verifiers of whom none has a stake yet: nobody certifies until
+// their contracts have told Root ([StakeVerifier]).
+func (s *RootState) List(v VerifierSet) {
+	s.Listed, s.LastSet = &v, v.Number
+	s.Verifiers = &VerifierSet{Number: v.Number, Quorum: Quorum{Threshold: v.Quorum.Threshold, Keys: map[uint8][32]byte{}}}
 }
 
 // Cell returns the encoding of s. It fails where a text does not fit.
@@ -157,11 +182,14 @@ func (s *RootState) listsCell() (*cell.Cell, error) {
 		keys[k] = v.store(build()).EndCell()
 	}
 	trust := storeDict(build(), makeDict(256, keys, hashKey)).MustStoreUInt(uint64(s.LastSet), 32)
-	if s.Verifiers != nil {
-		trust.MustStoreMaybeRef(s.Verifiers.Cell())
-	} else {
-		trust.MustStoreBoolBit(false)
+	for _, set := range []*VerifierSet{s.Verifiers, s.Listed} {
+		if set != nil {
+			trust.MustStoreMaybeRef(set.Cell())
+		} else {
+			trust.MustStoreBoolBit(false)
+		}
 	}
+	trust.MustStoreSlice(s.Verifier.Hash[:], 256).MustStoreUInt(uint64(s.Verifier.Depth), 16)
 	b := storeDict(build(), makeDict(256, measurements, hashKey))
 	storeDict(b, makeDict(256, models, hashKey))
 	storeDict(b, makeDict(48, floors, func(k [6]byte) *big.Int { return new(big.Int).SetBytes(k[:]) }))
@@ -282,19 +310,22 @@ func (s *RootState) parseLists(c *cell.Cell) error {
 		s.CAKeys[key] = ca
 	})
 	s.LastSet = trust.u32()
-	set := trust.maybeRef()
+	verifiers, listed := trust.maybeRef(), trust.maybeRef()
+	s.Verifier = CodeID{Hash: trust.b32(), Depth: trust.u16()}
 	trust.end()
 	if trust.err != nil {
 		return trust.err
 	}
-	if set != nil {
-		v, err := parseVerifierSet(set)
-		if err != nil {
+	var err error
+	if verifiers != nil {
+		if s.Verifiers, err = parseVerifierSet(verifiers); err != nil {
 			return err
 		}
-		s.Verifiers = v
 	}
-	return nil
+	if listed != nil {
+		s.Listed, err = parseVerifierSet(listed)
+	}
+	return err
 }
 
 func (s *RootState) parseMore(c *cell.Cell) error {

@@ -74,7 +74,7 @@ func TestActions(t *testing.T) {
 		{RemoveFloor{[6]byte{3}}, nil, func(s *RootState, _ uint32) bool { return len(s.Floors) == 1 }},
 		{RaiseFloor{[6]byte{3}, higher}, nil, func(s *RootState, _ uint32) bool { return s.Floors[[6]byte{3}] == higher }},
 		{RemoveCAKey{PublicKey{[32]byte{5}, [32]byte{5}}.Digest()}, nil, func(s *RootState, _ uint32) bool { return len(s.CAKeys) == 1 }},
-		{RemoveVerifiers{}, nil, func(s *RootState, _ uint32) bool { return s.Verifiers == nil && s.LastSet == 1 }},
+		{RemoveVerifiers{}, nil, func(s *RootState, _ uint32) bool { return s.Verifiers == nil && s.Listed == nil && s.LastSet == 1 }},
 		{Pause{}, nil, func(s *RootState, _ uint32) bool { return s.Paused }},
 		{RevokePlatform{[32]byte{8}}, nil, func(s *RootState, _ uint32) bool { return s.Revoked[[32]byte{8}] && len(s.Revoked) == 2 }},
 		{RevokePlatform{[32]byte{17}}, nil, func(s *RootState, _ uint32) bool { return len(s.Revoked) == 1 }}, // again
@@ -87,7 +87,8 @@ func TestActions(t *testing.T) {
 		{SetFloor{[6]byte{3}, TDXFloor{}}, nil, func(s *RootState, _ uint32) bool { return s.Floors[[6]byte{3}] == TDXFloor{} }},
 		{AddCAKey{listed}, nil, func(s *RootState, _ uint32) bool { return s.CAKeys[listed.Key.Digest()] == listed }},
 		{SetVerifiers{VerifierSet{16, q}}, nil, func(s *RootState, _ uint32) bool {
-			return s.LastSet == 16 && reflect.DeepEqual(s.Verifiers, &VerifierSet{16, q})
+			nobody := Quorum{Threshold: q.Threshold, Keys: map[uint8][32]byte{}}
+			return s.LastSet == 16 && reflect.DeepEqual(s.Listed, &VerifierSet{16, q}) && reflect.DeepEqual(s.Verifiers, &VerifierSet{16, nobody})
 		}},
 		{Resume{}, func(s *RootState) { s.Paused = true }, func(s *RootState, _ uint32) bool { return !s.Paused }},
 		{RestorePlatform{[32]byte{17}}, nil, func(s *RootState, _ uint32) bool { return len(s.Revoked) == 0 }},
@@ -118,7 +119,7 @@ func TestActions(t *testing.T) {
 
 // TestActionsNotFound removes and raises what is not there.
 func TestActionsNotFound(t *testing.T) {
-	f := newFixture(t, func(s *RootState) { s.Verifiers = nil })
+	f := newFixture(t, func(s *RootState) { s.Verifiers, s.Listed = nil, nil })
 	for _, a := range []Action{
 		RemoveMeasurement{[32]byte{1}}, RemoveModel{[32]byte{2}}, RemoveFloor{[6]byte{3}}, RaiseFloor{[6]byte{4}, someFloor()},
 		RemoveCAKey{[32]byte{5}}, RemoveVerifiers{}, CancelProposal{9},
@@ -147,7 +148,7 @@ func TestVerifierSetNumber(t *testing.T) {
 	f.govern(SetVerifiers{VerifierSet{2, f.verifiers.Quorum}})
 	f.Now += f.start.Params.GovernanceDelay
 	f.execute(4, 0)
-	if s := f.rootState(); s.LastSet != 2 || s.Verifiers == nil {
+	if s := f.rootState(); s.LastSet != 2 || s.Listed == nil || s.Verifiers == nil {
 		t.Errorf("after a newer set: %+v", s)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // described lists the sources whose tagged structs cocoon.tlb must have, all of them.
 var described = []string{
 	"messages.tolk", "root.tolk", "root_actions.tolk", "node.tolk", "node_storage.tolk", "node_faults.tolk", "node_challenges.tolk",
-	"platform.tolk", "channel.tolk",
+	"platform.tolk", "verifier.tolk", "channel.tolk",
 }
 
 var (
