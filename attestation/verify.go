@@ -199,6 +199,16 @@ func (v *Verified) Simulated() bool {
 // configurations that were kept.
 func (v *Verified) NotAfter() time.Time { v.must(); return v.notAfter }
 
+// Kind returns the kind of the CPU's evidence: [KindTDX] or [KindSNP].
+func (v *Verified) Kind() string { v.must(); return v.facts.Kind }
+
+// Measurement returns the measurement digest that registries list.
+func (v *Verified) Measurement() [32]byte {
+	v.must()
+	m, _ := v.facts.Measurement() // evidence for claims has one
+	return m
+}
+
 // PlatformID returns the id of the machine.
 func (v *Verified) PlatformID() [32]byte { v.must(); return v.facts.PlatformID() }
 

@@ -43,15 +43,30 @@ func NewWallet(key ed25519.PrivateKey, chainID int32) (*Wallet, error) {
 	if len(key) != ed25519.PrivateKeySize {
 		return nil, attestation.BadInput("wallet key: %d bytes, want %d", len(key), ed25519.PrivateKeySize)
 	}
-	init, err := wallet.GetStateInit(key.Public().(ed25519.PublicKey), wallet.ConfigV5R1Final{NetworkGlobalID: chainID}, 0)
-	if err != nil {
-		return nil, fmt.Errorf("wallet: %w", err)
-	}
-	addr, err := StateInitAddress(0, init)
+	init, addr, err := placeWallet(key.Public().(ed25519.PublicKey), chainID)
 	if err != nil {
 		return nil, err
 	}
 	return &Wallet{key: key, id: wallet.V5R1ID{NetworkGlobalID: chainID}.Serialized(), init: init, addr: addr}, nil
+}
+
+// WalletAddress returns the address of the wallet that a key has on a chain, as
+// [NewWallet] makes it.
+func WalletAddress(key ed25519.PublicKey, chainID int32) (attestation.Address, error) {
+	if len(key) != ed25519.PublicKeySize {
+		return attestation.Address{}, attestation.BadInput("wallet key: %d bytes, want %d", len(key), ed25519.PublicKeySize)
+	}
+	_, addr, err := placeWallet(key, chainID)
+	return addr, err
+}
+
+func placeWallet(key ed25519.PublicKey, chainID int32) (*tlb.StateInit, attestation.Address, error) {
+	init, err := wallet.GetStateInit(key, wallet.ConfigV5R1Final{NetworkGlobalID: chainID}, 0)
+	if err != nil {
+		return nil, attestation.Address{}, fmt.Errorf("wallet: %w", err)
+	}
+	addr, err := StateInitAddress(0, init)
+	return init, addr, err
 }
 
 // ParseWalletKey reads a wallet secret: 24 seed words, separated by white space

@@ -118,6 +118,7 @@ func runs(acc *chain.Account, code *cell.Cell, what string) error {
 func epoch(number uint32, r *contracts.EpochRecord) Epoch {
 	return Epoch{
 		Number: number, ClaimsDigest: r.ClaimsDigest, Measurement: r.Check.Measurement, PlatformID: r.Check.PlatformID,
+		ByQuorum:   r.Check.Kind != contracts.KindTDX,
 		ReceiptKey: r.ReceiptKey, LogKey: r.LogKey, IdentityKey: r.IdentityKey,
 		StartBlock: r.BlockSeqno, RegisteredAt: when(r.RegisteredAt), Expires: when(r.NotAfter),
 	}

@@ -29,6 +29,9 @@ type Epoch struct {
 	ReceiptKey   [32]byte
 	LogKey       [32]byte
 	IdentityKey  [32]byte
+	// ByQuorum says that verifiers vouched for the evidence: no contract verified
+	// it, and who believes the registration believes them.
+	ByQuorum     bool
 	StartBlock   uint32 // that the claims name
 	RegisteredAt time.Time
 	Expires      time.Time
