@@ -38,6 +38,8 @@ type Options struct {
 	Registry     attestation.Address
 	Wallet       ed25519.PrivateKey // the operator's
 	Index        uint32             // tells nodes of one operator apart
+	Certificates string             // directory through which the verifiers certify; empty: the contract verifies a TDX quote
+	CertifiedFor time.Duration      // for how long a certificate is wanted, default CertificateValid
 	Listen       string             // of the relay, default 127.0.0.1:0
 	Public       string             // URL of the relay for clients, default http://LISTEN
 	Endorsements []endorse.File     // served to clients

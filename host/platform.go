@@ -15,30 +15,11 @@ import (
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
 
-// tdxQuote returns the quote in a bundle: the evidence that a contract verifies.
-func tdxQuote(b *attestation.Bundle) ([]byte, error) {
-	for _, e := range b.Evidence {
-		if e.Kind == attestation.KindTDX {
-			return e.Data, nil
-		}
-	}
-	return nil, attestation.BadInput("the bundle holds no evidence that a contract verifies; registering by the verifiers' certificate needs their service")
-}
-
 // seekSlot makes sure that the machine's Platform contract is there and says what
 // the registry says, and that it has a slot for the node. It pays for a
 // deployment once, whatever happens, and for nothing that is there. No slot, or a
 // revoked machine, is a refusal that wraps a [*Refusal].
-func (o *Operator) seekSlot(ctx context.Context, b *attestation.Bundle, log *slog.Logger) error {
-	quote, err := tdxQuote(b)
-	if err != nil {
-		return err
-	}
-	info, err := contracts.ReadQuote(quote)
-	if err != nil {
-		return err
-	}
-	id := info.PlatformID
+func (o *Operator) seekSlot(ctx context.Context, id [32]byte, log *slog.Logger) error {
 	root, err := o.reader.Root(ctx, o.Registry)
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)

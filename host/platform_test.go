@@ -227,7 +227,7 @@ func TestSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = third.do(t.Context(), "register all the same", func(q uint64) ([]chain.Message, error) {
-		body, err := registration(late, &claims.Heads, q)
+		body, err := registration(evidence(late, attestation.KindTDX), &claims.Heads, q)
 		return []chain.Message{{To: third.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
 	}, third.Node)
 	wantRefusal(t, err, contracts.CodeNoSlot, false, "ERR_NO_SLOT")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/certificate"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
@@ -18,26 +19,35 @@ import (
 // registerTimeout is how long a registration may take before it is an error.
 const registerTimeout = 3 * time.Minute
 
-// Register registers an enclave's bundle as the node's next epoch. Before, it
-// makes sure that the machine has a slot for the node, and deploys the machine's
+// Register registers an enclave's bundle as the node's next epoch: by its TDX
+// quote, which the contract verifies, or by certificates of the registry's
+// verifiers where there are any. Before, it makes sure that a certificate will be
+// taken and that the machine has a slot for the node, and deploys the machine's
 // Platform contract where nobody has; see docs/spec/contracts-platform.md. newest
 // returns the enclave's newest bundle: one is too old soon, since it names a
-// block.
-func (o *Operator) Register(ctx context.Context, newest func(context.Context) (*attestation.Bundle, error)) error {
+// block. A certificate is of one bundle, which newest must return then.
+func (o *Operator) Register(ctx context.Context, newest func(context.Context) (*attestation.Bundle, error), certificates ...*certificate.File) error {
 	b, claims, err := o.next(ctx, newest)
 	if err != nil || b == nil {
 		return err
 	}
-	if err := o.seekSlot(ctx, b, o.Log); err != nil {
+	p, err := o.proofOf(ctx, b, &claims.Heads, certificates)
+	if err != nil {
+		return err
+	}
+	if err := o.seekSlot(ctx, p.platform, o.Log); err != nil {
 		return err
 	}
 	if b, claims, err = o.next(ctx, newest); err != nil || b == nil { // again: that took time
 		return err
 	}
+	if p, err = o.proofOf(ctx, b, &claims.Heads, certificates); err != nil {
+		return err
+	}
 	digest := b.Digest()
 	o.Log.Info("registering", "epoch", claims.Epoch, "claims", fmt.Sprintf("%x", digest[:8]))
 	return o.do(ctx, registering(b), func(query uint64) ([]chain.Message, error) {
-		body, err := registration(b, &claims.Heads, query)
+		body, err := p.body(query)
 		return []chain.Message{{To: o.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
 	}, o.Node)
 }
@@ -80,13 +90,21 @@ func (o *Operator) next(ctx context.Context, newest func(context.Context) (*atte
 // register puts the enclave's bundle on the chain as the node's next epoch, and
 // returns the record once it is active.
 func (n *node) register(ctx context.Context, proc *process) (*registry.Node, error) {
+	newest, certificates := proc.bundle, []*certificate.File(nil)
+	if n.Certificates != "" {
+		b, files, err := n.certified(ctx, proc)
+		if err != nil {
+			return nil, err
+		}
+		newest, certificates = func(context.Context) (*attestation.Bundle, error) { return b, nil }, files
+	}
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	var unknown *attestation.UnknownError
-	if err := n.op.Register(ctx, proc.bundle); err != nil && !errors.As(err, &unknown) {
+	if err := n.op.Register(ctx, newest, certificates...); err != nil && !errors.As(err, &unknown) {
 		return nil, err
 	} // that it could not be found out says nothing: the record does
-	b, err := proc.bundle(ctx)
+	b, err := newest(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -113,13 +131,9 @@ func (p *process) bundle(ctx context.Context) (*attestation.Bundle, error) {
 	return attestation.ParseBundle(data)
 }
 
-// registration builds the message for the kind of evidence in the bundle.
-func registration(b *attestation.Bundle, heads *attestation.Heads, query uint64) (*cell.Cell, error) {
-	data, err := tdxQuote(b)
-	if err != nil {
-		return nil, err
-	}
-	quote, ca, err := contracts.QuoteCells(data)
+// registration builds the message of mode A.
+func registration(tdx []byte, heads *attestation.Heads, query uint64) (*cell.Cell, error) {
+	quote, ca, err := contracts.QuoteCells(tdx)
 	if err != nil {
 		return nil, err
 	}

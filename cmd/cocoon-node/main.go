@@ -19,6 +19,7 @@ func app() *command.App {
 		Commands: []*command.Command{
 			upCommand, statusCommand, registerCommand, anchorCommand, unregisterCommand,
 			stakeCommand, unstakeCommand, withdrawCommand, walletNewCommand,
+			certificateRequestCommand, certificateShowCommand,
 			govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,
 		},
 		Footer: "See a node at work without hardware: cocoon demo --keep",

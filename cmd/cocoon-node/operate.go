@@ -132,10 +132,6 @@ func operatorCommand(name, args, short, long, example string, prepare func(conte
 const flagsExample = " --dir node --ton-config global.json --registry registry.txt --wallet wallet.key"
 
 var (
-	registerCommand = operatorCommand("register", "URL|FILE", "register an enclave's bundle as the node's next epoch",
-		"Takes the bundle from a relay or a file. The contract itself verifies a TDX quote. `up`\n"+
-			"does this by itself; use it when the enclave runs elsewhere.",
-		"cocoon-node register http://127.0.0.1:9000"+flagsExample, register)
 	anchorCommand = operatorCommand("anchor", "URL", "put an enclave's newest log head on the chain now, paid by the wallet",
 		"The URL is the relay. `up` anchors by itself, paid by the node's contract; this one waits for\n"+
 			"no interval, and anybody may do it.",
@@ -203,33 +199,6 @@ func coins(s string) (uint64, error) {
 		return 0, attestation.BadInput("%q: want fewer than 2^63 nano coins", s)
 	}
 	return r.Num().Uint64(), nil
-}
-
-func register(ctx context.Context, env *command.Env) (action, error) {
-	newest := func(ctx context.Context) (*attestation.Bundle, error) { return bundleOf(ctx, env.Args[0]) }
-	if _, err := newest(ctx); err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, o *host.Operator) error { return o.Register(ctx, newest) }, nil
-}
-
-// bundleOf reads the newest bundle of a relay, or a file.
-func bundleOf(ctx context.Context, from string) (*attestation.Bundle, error) {
-	var data []byte
-	var err error
-	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
-		data, err = get(ctx, from, "/.well-known/cocoon/bundle", attestation.MaxBundleSize)
-	} else {
-		data, err = command.ReadFile(from, attestation.MaxBundleSize)
-	}
-	if err != nil {
-		return nil, err
-	}
-	b, err := attestation.ParseBundle(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
-	}
-	return b, nil
 }
 
 // get reads a public file of a relay.

@@ -49,6 +49,8 @@ func (f *upFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.wallet, "wallet", "", "`file` with the operator's wallet key: 24 words or 64 hex digits")
 	fs.StringVar(&f.Simulated, "simulated", "", "`directory` of a simulated platform instead of hardware")
 	fs.StringVar(&f.Device, "device", "", "confidential `hardware`: tdx or snp")
+	fs.StringVar(&f.Certificates, "certificates", "", "`directory` through which the registry's verifiers certify the enclave: needed for snp")
+	fs.DurationVar(&f.CertifiedFor, "certified-for", host.CertificateValid, "`time` for which a certificate is wanted, and so the registration good")
 	fs.StringVar(&f.endorsements, "endorsements", "", "`directory` of endorsements to serve to clients, and for the enclave to judge its GPUs by")
 	fs.StringVar(&f.engine, "engine", "", "`file` with [upstream], [limits], [gpu] and [tpm] of the enclave's configuration (default: the embedded engine, no GPUs)")
 	fs.StringVar(&f.Listen, "listen", "127.0.0.1:0", "`address` of the relay")
@@ -107,6 +109,10 @@ func (f *upFlags) check() error {
 		return attestation.BadInput("--device and --simulated exclude each other")
 	case f.Device != "" && f.Device != "tdx" && f.Device != "snp":
 		return attestation.BadInput("--device %q: tdx and snp are known", f.Device)
+	case f.CertifiedFor <= 0 || f.CertifiedFor > 30*24*time.Hour:
+		return attestation.BadInput("--certified-for %s: want a time such as 144h, up to 720h", f.CertifiedFor)
+	case f.Device == "snp" && f.Certificates == "":
+		return attestation.BadInput("no contract verifies evidence of SEV-SNP: name the directory where the registry's verifiers put certificates with --certificates")
 	}
 	return nil
 }
@@ -129,6 +135,11 @@ func (f *upFlags) load(env *command.Env) (err error) {
 	if f.Simulated != "" {
 		if _, err := os.Stat(filepath.Join(f.Simulated, sim.IntelPlatformFile)); err != nil {
 			return attestation.BadInput("--simulated: %w: `cocoon demo` makes one, demo/sim-platform", err)
+		}
+	}
+	if f.Certificates != "" {
+		if info, err := os.Stat(f.Certificates); err != nil || !info.IsDir() {
+			return attestation.BadInput("--certificates %s: want a directory", f.Certificates)
 		}
 	}
 	if f.endorsements != "" {

@@ -60,6 +60,7 @@ type epochLine struct {
 	ClaimsDigest string    `json:"claims_digest"`
 	Measurement  string    `json:"measurement"`
 	Platform     string    `json:"platform"`
+	Evidence     string    `json:"evidence"` // what the registration rests on
 	ReceiptKey   string    `json:"receipt_key"`
 	LogKey       string    `json:"log_key"`
 	StartBlock   uint32    `json:"start_block"`
@@ -116,11 +117,29 @@ func (s *slotLine) String() string {
 	return fmt.Sprintf("%s; nodes of its machine hold %d of %d", own, s.Held, s.Limit)
 }
 
+// What a registration rests on.
+const (
+	byContract  = "contract"
+	byVerifiers = "verifiers"
+)
+
+var evidenceText = map[string]string{
+	byContract:  "TDX quote, verified by the contract",
+	byVerifiers: "TRUST ASSUMPTION: a certificate of the registry's verifiers; no contract verified the evidence (verify node does)",
+}
+
+func restsOn(e registry.Epoch) string {
+	if e.ByQuorum {
+		return byVerifiers
+	}
+	return byContract
+}
+
 func printNode(env *command.Env, n *registry.Node, slot *slotLine, simulated bool) error {
 	var epochs []epochLine
 	for _, number := range slices.Sorted(maps.Keys(n.Epochs)) {
 		e := n.Epochs[number]
-		epochs = append(epochs, epochLine{number, e.Active, hexOf(e.ClaimsDigest), hexOf(e.Measurement), hexOf(e.PlatformID), hexOf(e.ReceiptKey), hexOf(e.LogKey),
+		epochs = append(epochs, epochLine{number, e.Active, hexOf(e.ClaimsDigest), hexOf(e.Measurement), hexOf(e.PlatformID), restsOn(e), hexOf(e.ReceiptKey), hexOf(e.LogKey),
 			e.StartBlock, e.RegisteredAt, e.Expires, e.Final.Size})
 	}
 	challenges := []challengeLine{}
@@ -146,8 +165,8 @@ func printNode(env *command.Env, n *registry.Node, slot *slotLine, simulated boo
 		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
 		n.Anchor.Size, n.Anchor.Time.Format(time.RFC3339), n.Anchor.Root, n.At.Seqno, n.At.Time.UTC().Format(time.RFC3339))
 	for _, e := range epochs {
-		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  receipt key %s\n", e.Number,
-			e.RegisteredAt.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.ClaimsDigest, e.Measurement, e.Platform, e.ReceiptKey)
+		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  evidence    %s\n  receipt key %s\n", e.Number,
+			e.RegisteredAt.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.ClaimsDigest, e.Measurement, e.Platform, evidenceText[e.Evidence], e.ReceiptKey)
 	}
 	for _, c := range challenges {
 		fmt.Fprintf(w, "challenge %s about %s %d: answer before %s or lose %s\n", c.ID, c.About, c.Number, c.Deadline.Format(time.RFC3339), command.Coins(c.Loss))

@@ -34,6 +34,8 @@ type Options struct {
 	// Params changes the registry's parameters; default: contracts.DefaultParams
 	// without stakes, and an anchor a second.
 	Params func(*contracts.Params)
+	// State changes anything else of the registry's first state. May be nil.
+	State func(*contracts.RootState)
 	// Collateral says what the endorsements contain; default: a platform that is
 	// up to date.
 	Collateral *sim.Collateral
@@ -174,6 +176,9 @@ func (n *Network) deployRegistry(ctx context.Context, o Options) error {
 	ca := n.Platform.CAPublicKey()
 	state.AddCAKey(contracts.CAPlatform, contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])})
 	state.Floors[n.Platform.FMSPC()] = contracts.FloorOf(info.TCB)
+	if o.State != nil {
+		o.State(state)
+	}
 	addr, init, err := contracts.RootAddress(state)
 	if err != nil {
 		return err
