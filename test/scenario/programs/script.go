@@ -3,6 +3,7 @@ package programs
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ func Main(m *testing.M) int {
 //	jsonkeys KEY...            standard output is one JSON object of these keys
 //	jsonis KEY VALUE           and this is one of its values
 //	flip FILE                  changes one bit in the middle of a file
+//	unhex FILE TO              makes the file that hexadecimal digits say
 //	interrupt CODE TEXT PROGRAM ARG...
 //	                           starts, waits until standard output has the text,
 //	                           sends SIGINT, and compares the exit code; what it
@@ -96,7 +98,7 @@ func Scripts(t *testing.T, commands []*command.Command) {
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") == "1",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "jsonkeys": jsonKeys, "jsonis": jsonIs, "flip": flip, "interrupt": interrupt,
+			"exits": exits, "jsonkeys": jsonKeys, "jsonis": jsonIs, "flip": flip, "unhex": unhex, "interrupt": interrupt,
 		},
 		Setup: func(e *testscript.Env) error { return d.setup(e) },
 	})
@@ -342,6 +344,15 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	data[len(data)/2] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+func unhex(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unhex FILE TO")
+	}
+	data, err := hex.DecodeString(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o600))
 }
 
 // startedWait only ends scripts that would fail anyway.
