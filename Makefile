@@ -18,6 +18,8 @@ demo: build ## one attested, sealed, receipted, anchored answer
 test: ## every test, nested modules too
 ifeq ($(RACE),1)
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) vet -tags nvml ./enclave/... ./cmd/cocoon-enclave
+	CGO_ENABLED=1 $(GO) test -tags nvml ./enclave/device
 else
 	CGO_ENABLED=0 $(GO) test ./...
 	@set -e; for m in $(MODULES); do echo "== $$m"; (cd $$m && CGO_ENABLED=0 $(GO) test ./...); done
