@@ -196,14 +196,18 @@ func ParseReport(b []byte) (*Report, error) {
 	return r, nil
 }
 
-// IsReport reports whether b starts like a report: a known version and signature
-// algorithm. It is a guess at the kind of a file, not a check.
+// maxGuess is the largest version number at which a file still looks like a report.
+const maxGuess = 0xff
+
+// IsReport reports whether b starts like a report of any version: size, a small
+// version number and signature algorithm. It is a guess at the kind of a file,
+// not a check.
 func IsReport(b []byte) bool {
 	if len(b) < ReportSize {
 		return false
 	}
 	v := binary.LittleEndian.Uint32(b[offVersion:])
-	return v >= 2 && v <= 5 && binary.LittleEndian.Uint32(b[offAlgorithm:]) == algorithmP384
+	return v >= 1 && v <= maxGuess && binary.LittleEndian.Uint32(b[offAlgorithm:]) == algorithmP384
 }
 
 func allZero(b []byte) bool {

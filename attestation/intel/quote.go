@@ -211,8 +211,8 @@ func IsOpenEnclave(b []byte) bool {
 	return len(b) >= oeHeaderSize && binary.LittleEndian.Uint32(b) == 1 && binary.LittleEndian.Uint32(b[4:]) == 2
 }
 
-// IsQuote reports whether b starts like a quote: a known version and Intel's
-// quoting enclave. It is a guess at the kind of a file, not a check.
+// IsQuote reports whether b starts like a quote of any version: its quoting
+// enclave is Intel's. It is a guess at the kind of a file, not a check.
 func IsQuote(b []byte) bool {
 	if IsOpenEnclave(b) {
 		b = b[oeHeaderSize:]
@@ -220,8 +220,7 @@ func IsQuote(b []byte) bool {
 	if len(b) < headerSize {
 		return false
 	}
-	v := binary.LittleEndian.Uint16(b)
-	return v >= 3 && v <= 5 && bytes.Equal(b[12:28], qeVendorIntel[:])
+	return bytes.Equal(b[12:28], qeVendorIntel[:])
 }
 
 // reader takes fields from the front of b; short latches the first shortage.

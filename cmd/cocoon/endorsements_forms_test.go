@@ -97,7 +97,7 @@ func TestEvidenceInput(t *testing.T) {
 		{"too large a report", report, 1, "the limit is 65536"},
 		{"too large a file", make([]byte, attestation.MaxBundleSize+1), 1, "is larger than 4194304 bytes"},
 		{"truncated", edit(func(b []byte) []byte { return b[:900] }), 1, "ends inside its signature data"},
-		{"unknown version", edit(func(b []byte) []byte { b[0] = 9; return b }), 1, "no evidence of a kind that is known"},
+		{"unknown version", edit(func(b []byte) []byte { b[0] = 9; return b }), 1, "quote: unknown version 9"},
 		{"changed", edit(func(b []byte) []byte { b[600] ^= 1; return b }), 2, "signature does not verify"},
 		{"nothing missing but documents", quote, 3, "https://api.trustedservices.intel.com/tdx/certification/v4/tcb?fmspc=514d00000000"},
 		{"empty", nil, 1, "no evidence of a kind"},

@@ -107,6 +107,16 @@ func (m *machine) write(name string, data []byte) {
 // in the machine's directory.
 func (m *machine) run(code int, words ...string) (stdout, stderr string) {
 	m.t.Helper()
+	got, stdout, stderr := m.any(words...)
+	if got != code {
+		m.t.Fatalf("%q: exit code %d, want %d\n%s%s", words, got, code, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+// any is run for any exit code.
+func (m *machine) any(words ...string) (code int, stdout, stderr string) {
+	m.t.Helper()
 	for i, w := range words {
 		if name, ok := strings.CutPrefix(w, "@"); ok {
 			words[i] = m.path(name)
@@ -114,10 +124,8 @@ func (m *machine) run(code int, words ...string) (stdout, stderr string) {
 	}
 	m.t.Setenv("XDG_CONFIG_HOME", m.path("config"))
 	var out, errs bytes.Buffer
-	if got := app().Run(m.t.Context(), words, strings.NewReader(""), &out, &errs); got != code {
-		m.t.Fatalf("%q: exit code %d, want %d\n%s%s", words, got, code, out.String(), errs.String())
-	}
-	return out.String(), errs.String()
+	code = app().Run(m.t.Context(), words, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
 }
 
 func (m *machine) fetch(code int, words ...string) (stdout, stderr string) {

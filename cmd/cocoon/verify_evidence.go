@@ -112,7 +112,7 @@ func verifyEvidence(env *command.Env, s *settings, in *evidenceInput, page *html
 		show = func(env *command.Env, _ *attestation.Verdict, err error) error { return reported(env, err) }
 	}
 	result := show(env, verdict, err)
-	if attestation.ExitCode(err) == 3 && (policy.Measurements().Registry || policy.Models().Registry) {
+	if slices.ContainsFunc(verdict.Checks, func(c attestation.Check) bool { return c.Outcome == attestation.NotSure && c.Got == noRegistry }) {
 		env.Logf("hint: the policy takes lists from a registry, which is not read here: list the digests in it, or use `cocoon verify node`")
 	}
 	return result
@@ -155,13 +155,20 @@ func notEvidence(name string, data []byte, bundleErr error) error {
 	case "receipt":
 		return attestation.BadInput("%s is a receipt: `cocoon receipt export` makes a proof of it, which `cocoon verify receipt` checks", name)
 	}
+	if attestation.NewEndorsements().AddFile(name, data) == nil {
+		return attestation.BadInput("%s holds endorsements, and no evidence that they could endorse: give it with --endorsements", name)
+	}
+	if _, err := eventlog.Parse(data); err == nil {
+		return attestation.BadInput("%s is an event log, which nothing signs by itself: give it with --event-log beside the evidence whose registers it explains", name)
+	}
 	return attestation.BadInput("%s is no evidence of a kind that is known here, and can't be read as a bundle (%v)", name, bundleErr)
 }
 
-// Rules of a verdict that need the chain.
+// Rules of a verdict that need the chain, and what they got without it.
 const (
 	ruleRegistered   = "chain.registered"
 	ruleMeasurements = "measurements"
+	noRegistry       = "no registry was read"
 )
 
 // offline makes of a verdict that was reached without the chain what it can
@@ -195,7 +202,7 @@ func unknownCode(v *attestation.Verdict, p *attestation.Policy, err error) error
 		return err // what runs elsewhere is judged by other rules
 	}
 	v.NotChecked = slices.DeleteFunc(v.NotChecked, func(s string) bool { return strings.HasPrefix(s, "measurement: ") })
-	c := attestation.Check{Rule: ruleMeasurements, Text: "the registry lists the measurement", Outcome: attestation.NotSure, Got: "no registry was read"}
+	c := attestation.Check{Rule: ruleMeasurements, Text: "the registry lists the measurement", Outcome: attestation.NotSure, Got: noRegistry}
 	sentence := fmt.Sprintf("could not find out whether %s: %s", c.Text, c.Got)
 	v.Checks, v.Refusals, v.Accepted = append(v.Checks, c), append(v.Refusals, sentence), false
 	return &attestation.VerdictError{Verdict: v, Err: errors.Join(err, attestation.Unknown("%s", sentence))}
