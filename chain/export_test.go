@@ -1,0 +1,39 @@
+package chain
+
+import "github.com/xssnick/tonutils-go/ton"
+
+// What tests of links need that nobody else does.
+
+// VerifyStep verifies one step of a liteserver's proof that starts at from.
+func VerifyStep(step any, from BlockID) (Block, error) {
+	l, err := newLink(step, from)
+	if err != nil {
+		return Block{}, err
+	}
+	h, err := l.verify(from)
+	if err != nil {
+		return Block{}, err
+	}
+	return h.of(l.to), nil
+}
+
+// EncodeSignatures writes a signature set as account proofs hold it.
+func EncodeSignatures(set any) ([]byte, error) {
+	s, err := encodeSigs(set)
+	if err != nil {
+		return nil, err
+	}
+	return proofEnc.Marshal(s)
+}
+
+// DecodeSignatures reads what EncodeSignatures writes.
+func DecodeSignatures(b []byte) (any, error) {
+	var s sigsCBOR
+	if err := proofDec.Unmarshal(b, &s); err != nil {
+		return nil, err
+	}
+	return s.decode()
+}
+
+// Ext is the liteservers' form of a block identifier.
+func (b BlockID) Ext() *ton.BlockIDExt { return b.ext() }
