@@ -23,8 +23,9 @@ type gpuSet struct {
 	verifier  *nvidia.Verifier
 	now       func() time.Time
 
-	keys  [][32]byte // attestation keys of the devices that were set ready
-	ready bool       // set by us
+	keys      [][32]byte // attestation keys of the devices that were set ready
+	simulated bool       // one of them
+	ready     bool       // set by us
 }
 
 // GPUEndorsements picks from files what the enclave needs to judge its GPUs: RIM
@@ -63,6 +64,9 @@ func newGPUSet(o *Options) (*gpuSet, error) {
 // prepare verifies the GPUs over a nonce of its own, and only then lets them
 // accept work.
 func (g *gpuSet) prepare(ctx context.Context) error {
+	if err := g.checkMode(ctx); err != nil { // outside of it, "ready" means nothing
+		return err
+	}
 	if ready, err := g.driver.Ready(ctx); err != nil {
 		return err
 	} else if ready {
@@ -78,6 +82,7 @@ func (g *gpuSet) prepare(ctx context.Context) error {
 	}
 	for _, f := range found {
 		g.keys = append(g.keys, f.facts.LeafDigest)
+		g.simulated = g.simulated || f.facts.Simulated
 	}
 	g.ready = true // also when it fails half-way
 	if err := g.driver.SetReady(ctx, true); err != nil {
@@ -89,6 +94,14 @@ func (g *gpuSet) prepare(ctx context.Context) error {
 		return attestation.Unknown("the GPUs were set ready and do not accept work")
 	}
 	return nil
+}
+
+func (g *gpuSet) checkMode(ctx context.Context) error {
+	mode, err := g.driver.Mode(ctx)
+	if err != nil {
+		return err
+	}
+	return mode.Check()
 }
 
 // evidence returns the evidence over a nonce of the very devices that were set
@@ -117,11 +130,7 @@ type gpuFound struct {
 
 // ask has every device sign the nonce, and verifies and judges all of them.
 func (g *gpuSet) ask(ctx context.Context, nonce [32]byte) ([]gpuFound, error) {
-	mode, err := g.driver.Mode(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := mode.Check(); err != nil {
+	if err := g.checkMode(ctx); err != nil {
 		return nil, err
 	}
 	list, err := g.driver.List(ctx)
@@ -221,6 +230,9 @@ func (e *Enclave) prepareGPUs(ctx context.Context) error {
 	}
 	if err := e.gpus.prepare(ctx); err != nil {
 		return err
+	}
+	if e.gpus.simulated {
+		e.log.Warn("SIMULATED: these GPUs protect nothing")
 	}
 	e.log.Info("the GPUs are verified and accept work", "gpus", e.cfg.GPU.Count, "kind", e.cfg.GPU.Kind, "feature", e.cfg.GPU.Feature)
 	return nil

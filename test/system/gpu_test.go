@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -204,7 +205,8 @@ func TestGPUs(t *testing.T) {
 			t.Parallel()
 			w, g := shared, newGPUs(t, c.cfg)
 			node := w.takeNode(t)
-			r := w.boot(t, node, t.TempDir(), g.in(t, w, node, g.section()))
+			var log bytes.Buffer
+			r := w.boot(t, node, t.TempDir(), g.in(t, w, node, g.section()), func(o *enclave.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 			if n := g.sets.Load(); n != 1 || !g.isReady(t) || g.rounds.Load() < 2 {
 				t.Errorf("set ready %d times, ready %t, asked %d times", n, g.isReady(t), g.rounds.Load())
 			}
@@ -235,6 +237,9 @@ func TestGPUs(t *testing.T) {
 			r.end()
 			if g.isReady(t) {
 				t.Error("the GPUs accept work after the end of the enclave")
+			}
+			if !strings.Contains(log.String(), "SIMULATED: these GPUs") {
+				t.Error("the enclave does not say that its GPUs are simulated")
 			}
 		})
 	}
@@ -326,6 +331,13 @@ func TestGPUBootStops(t *testing.T) {
 	}{
 		{name: "not confidential", want: refused, says: []string{inGPUs, "confidential mode off"},
 			change: func(_ *testing.T, g *gpus) { g.mode = func(m *device.GPUMode) { m.Confidential = false } }},
+		{name: "not confidential, and in use", want: refused, says: []string{inGPUs, "confidential mode off"},
+			change: func(t *testing.T, g *gpus) {
+				g.mode = func(m *device.GPUMode) { m.Confidential = false }
+				if err := g.GPUs.SetReady(t.Context(), true); err != nil {
+					t.Fatal(err)
+				}
+			}},
 		{name: "developer tools", want: refused, says: []string{inGPUs, "developer tools on"},
 			change: func(_ *testing.T, g *gpus) { g.mode = func(m *device.GPUMode) { m.DevTools = true } }},
 		{name: "accept work already", want: refused, says: []string{inGPUs, "before they were verified"},
