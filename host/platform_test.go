@@ -165,7 +165,9 @@ func (p *onePlatform) renewals(held int) (n int) {
 	}
 	for _, tx := range txs {
 		if in, ok := tx.In.Msg.(*tlb.InternalMessage); ok && source(in) == p.net.Registry {
-			n++
+			if _, err := contracts.ParsePlatformWelcome(in.Body); err == nil { // and no claim of a slot
+				n++
+			}
 		}
 	}
 	return n

@@ -68,7 +68,8 @@ func NewIntel(r io.Reader, o IntelOptions) (*Intel, error) {
 	for i := range 8 {
 		p.cpusvn[i] = 3
 	}
-	m := &minter{r: r, from: o.Now.Add(-24 * time.Hour), to: o.Now.AddDate(o.Years, 0, 0), windows: o.Windows}
+	from := o.Now.Add(-24 * time.Hour)
+	m := &minter{r: r, from: from, to: from.AddDate(o.Years, 0, 0), windows: o.Windows} // Intel's end at the same second of a year, too
 	for _, k := range []**ecdsa.PrivateKey{&p.rootKey, &p.caKey, &p.signerKey, &p.pckKey, &p.ak} {
 		*k = m.key()
 	}

@@ -23,18 +23,23 @@ type lone struct {
 func newLone(t testing.TB) *lone {
 	t.Helper()
 	l := &lone{fixture: &fixture{World: tvmtest.New(t), t: t}, params: DefaultParams()}
-	l.rootActor, l.platform = l.Actor("root", 1000*tvmtest.Coin), l.Actor("platform", 1000*tvmtest.Coin)
+	l.rootActor = l.Actor("root", 1000*tvmtest.Coin)
 	l.operator, l.anybody = l.Actor("operator", 10000*tvmtest.Coin), l.Actor("anybody", 10000*tvmtest.Coin)
 	for _, n := range []string{"a", "b", "c", "d"} {
 		l.verifier = append(l.verifier, key("verifier "+n))
 	}
-	var err error
 	l.verifiers.Number = 1
+	var err error
 	if l.verifiers.Quorum, err = NewQuorum(3, publics(l.verifier)...); err != nil {
 		t.Fatal(err)
 	}
 	l.intel = platform(t, "machine", sim.IntelOptions{})
 	l.root = l.rootActor.Address
+	var at attestation.Address
+	if at, _, err = PlatformAddress(l.root, [32]byte{0xee}); err != nil { // of what certified vouches for
+		t.Fatal(err)
+	}
+	l.platform = l.ActorAt(at, 1000*tvmtest.Coin)
 	var si *cell.Cell
 	if l.node, si, err = NodeAddress(l.root, l.operator.Address, 7); err != nil {
 		t.Fatal(err)
@@ -43,7 +48,7 @@ func newLone(t testing.TB) *lone {
 	return l
 }
 
-// question returns what the node asked Root last.
+// question returns what the node asked Root last, about a registration.
 func (l *lone) question() *CheckRegistration {
 	l.t.Helper()
 	q, err := ParseCheckRegistration(l.rootActor.Last().Body)
@@ -53,15 +58,32 @@ func (l *lone) question() *CheckRegistration {
 	return q
 }
 
-// answer returns Root's yes to the last question.
-func (l *lone) answer() *RegistrationChecked {
+// answer returns the yes to the last question about a registration.
+func (l *lone) answer() *RegistrationAnswer {
 	l.t.Helper()
 	q := l.question()
-	return &RegistrationChecked{ClaimsDigest: q.ClaimsDigest, Purpose: q.Purpose, QueryID: q.QueryID, Requester: q.Requester, Params: l.params}
+	return &RegistrationAnswer{ClaimsDigest: q.ClaimsDigest, Expires: min(q.NotAfter, l.Now+l.params.RegistrationValidity), Params: l.params}
+}
+
+// doubt returns what the node asked Root last, about the current registration.
+func (l *lone) doubt() *CheckCurrent {
+	l.t.Helper()
+	q, err := ParseCheckCurrent(l.rootActor.Last().Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return q
+}
+
+// comfort returns Root's yes to the last question about the current registration.
+func (l *lone) comfort() *CurrentChecked {
+	l.t.Helper()
+	q := l.doubt()
+	return &CurrentChecked{ClaimsDigest: q.ClaimsDigest, Purpose: q.Purpose, QueryID: q.QueryID, Requester: q.Requester, Params: l.params}
 }
 
 // say sends Root's answer with what the question brought.
-func (l *lone) say(a *RegistrationChecked) []tvmtest.Tx {
+func (l *lone) say(a interface{ Body() *cell.Cell }) []tvmtest.Tx {
 	l.t.Helper()
 	return l.from(l.rootActor, a.Body())
 }
@@ -70,11 +92,6 @@ func (l *lone) say(a *RegistrationChecked) []tvmtest.Tx {
 func (l *lone) from(who *tvmtest.Actor, body *cell.Cell) []tvmtest.Tx {
 	l.t.Helper()
 	return who.Send(tvmtest.Message{To: l.node, Value: 40_000_000, Body: body})
-}
-
-// slotAnswer is the Platform's answer to the registration that waits.
-func slotAnswer(digest [32]byte, code uint16) *cell.Cell {
-	return build().MustStoreUInt(opSlotAnswer, 32).MustStoreSlice(digest[:], 256).MustStoreUInt(uint64(code), 16).EndCell()
 }
 
 // certified returns a good mode B registration for the heads.

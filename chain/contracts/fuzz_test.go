@@ -104,8 +104,11 @@ func FuzzParseVerifier(f *testing.F) {
 func FuzzParseMessages(f *testing.F) {
 	l := newLone(f)
 	good(f, l.send(l.operator, ValueRegister, l.certified(l.heads())))
+	question, answer := l.rootActor.Last().Body, l.answer()
+	good(f, l.say(answer))
+	good(f, l.send(l.anybody, ValueCheck, &Recheck{}))
 	a := l.anchor(4)
-	seeds(f, l.rootActor.Last().Body, l.answer().Body(), a.Body(), internal(a).AnchorInternal.Body(),
+	seeds(f, question, answer.Body(), l.rootActor.Last().Body, l.comfort().Body(), a.Body(), internal(a).AnchorInternal.Body(),
 		build().MustStoreUInt(opDone, 32).MustStoreUInt(5, 64).MustStoreUInt(3, 16).EndCell(), plain(opPayout, 4).EndCell(), DefaultParams().Cell())
 	seeds(f, (&CountVerifier{Stake: 3, Leaving: 4}).Body(), (&VerifierCounted{Code: CodeStake, Window: 5}).Body())
 	for _, a := range everyAction() {
@@ -120,7 +123,13 @@ func FuzzParseMessages(f *testing.F) {
 		if m, err := ParseCheckRegistration(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
 			t.Error("a question changes when it is read and written")
 		}
-		if m, err := ParseRegistrationChecked(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
+		if m, err := ParseCheckCurrent(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
+			t.Error("a question changes when it is read and written")
+		}
+		if m, err := ParseRegistrationAnswer(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
+			t.Error("an answer changes when it is read and written")
+		}
+		if m, err := ParseCurrentChecked(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
 			t.Error("an answer changes when it is read and written")
 		}
 		if m, err := ParseCountVerifier(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {

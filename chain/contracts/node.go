@@ -41,7 +41,7 @@ type NodeState struct {
 	Unbonding      uint64
 	Owed           uint64 // credits and bonds, not the operator's
 	Current        *EpochRecord
-	Pending        *EpochRecord // waits for Root, then for its Platform
+	Pending        *EpochRecord // waits for Root and the Platform
 	Past           map[uint32]PastEpoch
 	Params         *Params // as Root last confirmed
 	Profile        Profile
@@ -53,8 +53,7 @@ type EpochRecord struct {
 	BlockSeqno   uint32
 	RegisteredAt uint32
 	NotAfter     uint32
-	QueryID      uint64               // of the registration
-	Platform     *attestation.Address // that allots the slot; nil: none, or Root has not answered yet
+	QueryID      uint64 // of the registration
 	ReceiptKey   [32]byte
 	LogKey       [32]byte
 	IdentityKey  [32]byte
@@ -114,7 +113,7 @@ func ParseNode(data *cell.Cell) (*NodeState, error) {
 		AnchorTime: r.u32(), Anchor: Anchor{Size: r.u64(), Root: r.b32()},
 	}
 	s.Anchor.Epoch = s.Epoch
-	key, epochs, profile, book := r.ref(), r.ref(), r.ref(), r.ref()
+	pending, key, epochs, book := r.maybeRef(), r.ref(), r.ref(), r.ref()
 	r.end()
 	if r.err != nil {
 		return nil, r.err
@@ -129,10 +128,12 @@ func ParseNode(data *cell.Cell) (*NodeState, error) {
 	if err = s.parseEpochs(epochs); err != nil {
 		return nil, err
 	}
-	if s.Profile, err = parseProfile(profile); err != nil {
-		return nil, err
+	if pending != nil {
+		if s.Pending, err = parseRecord(pending); err != nil {
+			return nil, err
+		}
 	}
-	if s.Book, err = parseBook(book); err != nil {
+	if s.Book, s.Profile, err = parseBook(book); err != nil {
 		return nil, err
 	}
 	if (s.Epoch == 0) != (s.Current == nil) || s.Current != nil && s.Current.LogKey != s.LogKey {
@@ -143,7 +144,7 @@ func ParseNode(data *cell.Cell) (*NodeState, error) {
 
 func (s *NodeState) parseEpochs(c *cell.Cell) error {
 	r := read(c, "node epochs")
-	current, pending := r.maybeRef(), r.maybeRef()
+	current := r.maybeRef()
 	s.Past = map[uint32]PastEpoch{}
 	r.dict(32, func(k, v *reader) {
 		n := k.u32()
@@ -165,11 +166,6 @@ func (s *NodeState) parseEpochs(c *cell.Cell) error {
 			return err
 		}
 	}
-	if pending != nil {
-		if s.Pending, err = parseRecord(pending); err != nil {
-			return err
-		}
-	}
 	if params != nil {
 		p, err := ParseParams(params)
 		if err != nil {
@@ -182,7 +178,7 @@ func (s *NodeState) parseEpochs(c *cell.Cell) error {
 
 func parseRecord(c *cell.Cell) (*EpochRecord, error) {
 	r := read(c, "epoch record")
-	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(), QueryID: r.u64(), Platform: r.maybeAddr()}
+	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(), QueryID: r.u64()}
 	keys, check := read(r.ref(), "epoch keys"), r.ref()
 	if r.end(); r.err != nil {
 		return nil, r.err
@@ -229,7 +225,7 @@ func parsePast(c *cell.Cell) (PastEpoch, error) {
 	return p, nil
 }
 
-func parseBook(c *cell.Cell) (Book, error) {
+func parseBook(c *cell.Cell) (Book, Profile, error) {
 	r := read(c, "node book")
 	b := Book{
 		UnbondingAt: r.u32(), Credits: map[attestation.Address]uint64{}, Settled: map[[32]byte]bool{},
@@ -245,8 +241,12 @@ func parseBook(c *cell.Cell) (Book, error) {
 		}
 		b.Challenges[id] = c
 	})
-	r.end()
-	return b, r.err
+	profile := r.ref()
+	if r.end(); r.err != nil {
+		return b, Profile{}, r.err
+	}
+	p, err := parseProfile(profile)
+	return b, p, err
 }
 
 // Record returns the record of an epoch: the current one or a past one that is

@@ -455,7 +455,7 @@ func TestAnswerPaysForItself(t *testing.T) {
 	l := newLogged(t, 1)
 	l.params.ChallengeBond = MinChallengeBond
 	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
-	good(t, l.say(l.answer()))
+	good(t, l.say(l.comfort()))
 	const size, index, old = translog.MaxSize, 1<<47 - 1, 1<<47 - 1
 	l.receipt = l.newReceipt(index)
 	u := newUniform(tlog.Hash(l.receipt.LeafHash()))

@@ -6,22 +6,20 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 )
 
-// Purposes of a question that Node puts to Root.
+// Purposes of a [CheckCurrent].
 const (
-	PurposeRegister uint8 = 0
-	PurposeRecheck  uint8 = 1
-	PurposeRetire   uint8 = 2
+	PurposeRecheck uint8 = 1
+	PurposeRetire  uint8 = 2
 )
 
-// CheckRegistration is Node's question to Root.
+// CheckRegistration is Node's question to Root, whether its policy holds for a
+// registration.
 type CheckRegistration struct {
 	ClaimsDigest [32]byte
-	Purpose      uint8
-	QueryID      uint64
+	Epoch        uint32 // that the registration begins
+	NotAfter     uint32 // of the evidence
 	Stake        uint64
-	Requester    attestation.Address // gets the rest of the value at the end
-	Operator     attestation.Address
-	Index        uint32
+	Key          NodeKey
 	Check        Check
 }
 
@@ -38,58 +36,128 @@ func (c *Check) Cell() *cell.Cell {
 
 // Body returns the message body.
 func (m *CheckRegistration) Body() *cell.Cell {
-	b := build().MustStoreUInt(opCheckRegistration, 32).MustStoreSlice(m.ClaimsDigest[:], 256).
-		MustStoreUInt(uint64(m.Purpose), 8).MustStoreUInt(m.QueryID, 64).MustStoreUInt(m.Stake, 64)
-	return storeAddr(storeAddr(b, m.Requester), m.Operator).MustStoreUInt(uint64(m.Index), 32).MustStoreRef(m.Check.Cell()).EndCell()
+	return build().MustStoreUInt(opCheckRegistration, 32).MustStoreSlice(m.ClaimsDigest[:], 256).
+		MustStoreUInt(uint64(m.Epoch), 32).MustStoreUInt(uint64(m.NotAfter), 32).MustStoreUInt(m.Stake, 64).
+		MustStoreRef(m.Key.Cell()).MustStoreRef(m.Check.Cell()).EndCell()
 }
 
 // ParseCheckRegistration reads a [CheckRegistration] message.
 func ParseCheckRegistration(body *cell.Cell) (*CheckRegistration, error) {
 	r := read(body, "question to the registry")
 	r.tag(32, opCheckRegistration)
-	m := &CheckRegistration{ClaimsDigest: r.b32(), Purpose: r.u8(), QueryID: r.u64(), Stake: r.u64(),
-		Requester: r.addr(), Operator: r.addr(), Index: r.u32()}
-	check := r.ref()
-	if r.end(); r.err != nil {
-		return nil, r.err
-	}
+	m := &CheckRegistration{ClaimsDigest: r.b32(), Epoch: r.u32(), NotAfter: r.u32(), Stake: r.u64()}
 	var err error
-	if m.Check, err = parseCheck(check); err != nil {
+	m.Key, m.Check, err = parseKeyAndCheck(r)
+	if err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-// RegistrationChecked is Root's answer to Node. Code 0 means yes; see
-// [ErrorName] for others.
-type RegistrationChecked struct {
+// parseKeyAndCheck reads the two references that end a question to Root.
+func parseKeyAndCheck(r *reader) (k NodeKey, c Check, err error) {
+	key, check := r.ref(), r.ref()
+	if r.end(); r.err != nil {
+		return k, c, r.err
+	}
+	if k, err = parseNodeKey(key); err != nil {
+		return k, c, err
+	}
+	c, err = parseCheck(check)
+	return k, c, err
+}
+
+// RegistrationAnswer is the answer to a registration: Root's where it says no or
+// where there are no Platforms, else the Platform's. Code 0 means that it is
+// confirmed until Expires; see [ErrorName] for others.
+type RegistrationAnswer struct {
+	ClaimsDigest [32]byte
+	Code         uint16
+	Expires      uint32
+	Params       Params
+}
+
+// Body returns the message body.
+func (m *RegistrationAnswer) Body() *cell.Cell {
+	return build().MustStoreUInt(opRegistrationAnswer, 32).MustStoreSlice(m.ClaimsDigest[:], 256).
+		MustStoreUInt(uint64(m.Code), 16).MustStoreUInt(uint64(m.Expires), 32).MustStoreRef(m.Params.Cell()).EndCell()
+}
+
+// ParseRegistrationAnswer reads a [RegistrationAnswer] message.
+func ParseRegistrationAnswer(body *cell.Cell) (*RegistrationAnswer, error) {
+	r := read(body, "answer to a registration")
+	r.tag(32, opRegistrationAnswer)
+	m := &RegistrationAnswer{ClaimsDigest: r.b32(), Code: r.u16(), Expires: r.u32()}
+	if err := m.Params.last(r); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// last reads parameters in the last reference of a message.
+func (p *Params) last(r *reader) (err error) {
+	c := r.ref()
+	if r.end(); r.err != nil {
+		return r.err
+	}
+	*p, err = ParseParams(c)
+	return err
+}
+
+// CheckCurrent has Root judge the current registration again, or forget it.
+type CheckCurrent struct {
+	ClaimsDigest [32]byte
+	Purpose      uint8
+	QueryID      uint64
+	Stake        uint64
+	Requester    attestation.Address // gets the rest of the value at the end
+	Key          NodeKey
+	Check        Check
+}
+
+// Body returns the message body.
+func (m *CheckCurrent) Body() *cell.Cell {
+	b := build().MustStoreUInt(opCheckCurrent, 32).MustStoreSlice(m.ClaimsDigest[:], 256).
+		MustStoreUInt(uint64(m.Purpose), 8).MustStoreUInt(m.QueryID, 64).MustStoreUInt(m.Stake, 64)
+	return storeAddr(b, m.Requester).MustStoreRef(m.Key.Cell()).MustStoreRef(m.Check.Cell()).EndCell()
+}
+
+// ParseCheckCurrent reads a [CheckCurrent] message.
+func ParseCheckCurrent(body *cell.Cell) (*CheckCurrent, error) {
+	r := read(body, "question to the registry")
+	r.tag(32, opCheckCurrent)
+	m := &CheckCurrent{ClaimsDigest: r.b32(), Purpose: r.u8(), QueryID: r.u64(), Stake: r.u64(), Requester: r.addr()}
+	var err error
+	if m.Key, m.Check, err = parseKeyAndCheck(r); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// CurrentChecked is Root's answer to [CheckCurrent]. Code 0 means yes.
+type CurrentChecked struct {
 	ClaimsDigest [32]byte
 	Purpose      uint8
 	QueryID      uint64
 	Code         uint16
 	Requester    attestation.Address
-	Platform     *attestation.Address // whom to ask for a slot; nil: nobody
+	Platform     *attestation.Address // that holds the slot; nil: this generation has no Platforms
 	Params       Params
 }
 
 // Body returns the message body.
-func (m *RegistrationChecked) Body() *cell.Cell {
-	b := build().MustStoreUInt(opRegistrationChecked, 32).MustStoreSlice(m.ClaimsDigest[:], 256).
+func (m *CurrentChecked) Body() *cell.Cell {
+	b := build().MustStoreUInt(opCurrentChecked, 32).MustStoreSlice(m.ClaimsDigest[:], 256).
 		MustStoreUInt(uint64(m.Purpose), 8).MustStoreUInt(m.QueryID, 64).MustStoreUInt(uint64(m.Code), 16)
 	return storeMaybeAddr(storeAddr(b, m.Requester), m.Platform).MustStoreRef(m.Params.Cell()).EndCell()
 }
 
-// ParseRegistrationChecked reads a [RegistrationChecked] message.
-func ParseRegistrationChecked(body *cell.Cell) (*RegistrationChecked, error) {
+// ParseCurrentChecked reads a [CurrentChecked] message.
+func ParseCurrentChecked(body *cell.Cell) (*CurrentChecked, error) {
 	r := read(body, "answer of the registry")
-	r.tag(32, opRegistrationChecked)
-	m := &RegistrationChecked{ClaimsDigest: r.b32(), Purpose: r.u8(), QueryID: r.u64(), Code: r.u16(), Requester: r.addr(), Platform: r.maybeAddr()}
-	params := r.ref()
-	if r.end(); r.err != nil {
-		return nil, r.err
-	}
-	var err error
-	if m.Params, err = ParseParams(params); err != nil {
+	r.tag(32, opCurrentChecked)
+	m := &CurrentChecked{ClaimsDigest: r.b32(), Purpose: r.u8(), QueryID: r.u64(), Code: r.u16(), Requester: r.addr(), Platform: r.maybeAddr()}
+	if err := m.Params.last(r); err != nil {
 		return nil, err
 	}
 	return m, nil

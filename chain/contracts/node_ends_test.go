@@ -42,7 +42,7 @@ func TestRetirePending(t *testing.T) {
 	register := l.answer()
 	l.refuses(CodePending, l.operator, ValueCheck, &Retire{})
 	good(t, l.send(l.anybody, ValueCheck, &Recheck{})) // of the live one
-	if q := l.question(); q.Purpose != PurposeRecheck || q.Requester != l.anybody.Address {
+	if q := l.doubt(); q.Purpose != PurposeRecheck || q.Requester != l.anybody.Address {
 		t.Errorf("Root is asked %+v", q)
 	}
 	good(t, l.say(register))
@@ -54,7 +54,7 @@ func TestRetirePending(t *testing.T) {
 	l.refuses(CodePending, l.anybody, ValueCheck, &Recheck{})
 	l.Now += pendingTimeout
 	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
-	if q := l.question(); q.Purpose != PurposeRetire {
+	if q := l.doubt(); q.Purpose != PurposeRetire {
 		t.Errorf("Root is asked %+v", q)
 	}
 	refused(t, l.say(register), CodeNotPending)
@@ -151,11 +151,11 @@ func TestRecheckStake(t *testing.T) {
 	l.stake(100 * tvmtest.Coin)
 	l.registerLone()
 	good(t, l.send(l.anybody, ValueCheck, &Recheck{QueryID: 3}))
-	if q := l.question(); q.Stake != 100*tvmtest.Coin || q.ClaimsDigest != l.nodeState().Current.ClaimsDigest || q.Check != l.nodeState().Current.Check {
+	if q := l.doubt(); q.Stake != 100*tvmtest.Coin || q.ClaimsDigest != l.nodeState().Current.ClaimsDigest || q.Check != l.nodeState().Current.Check {
 		t.Errorf("Root is asked %+v", q)
 	}
 	// Root's parameters arrive with every answer.
-	a := l.answer()
+	a := l.comfort()
 	a.Params.AnchorInterval, a.Params.Unbonding = 77, 8*day
 	good(t, l.say(a))
 	done(t, l.anybody, 0)
@@ -178,7 +178,7 @@ func TestRecheckStake(t *testing.T) {
 	}
 	// The answer to a retirement ends nothing, whatever it says.
 	l.registerLone()
-	a = &RegistrationChecked{ClaimsDigest: l.nodeState().Current.ClaimsDigest, Purpose: PurposeRetire, Code: CodeMeasurement, Requester: l.anybody.Address, Params: l.params}
+	a = &CurrentChecked{ClaimsDigest: l.nodeState().Current.ClaimsDigest, Purpose: PurposeRetire, Code: CodeMeasurement, Requester: l.anybody.Address, Params: l.params}
 	good(t, l.say(a))
 	if s := l.nodeState(); s.Status != StatusActive {
 		t.Errorf("after an answer to no question: %+v", s)

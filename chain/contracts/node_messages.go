@@ -21,22 +21,23 @@ const (
 
 // Operations of Node.
 const (
-	opRegisterQuorum      = 0xc0c00110
-	opRegisterTDX         = 0xc0c00111
-	opAnchorInternal      = 0xc0c00112
-	opSetProfile          = 0xc0c00113
-	opStake               = 0xc0c00114
-	opUnbond              = 0xc0c00115
-	opWithdraw            = 0xc0c00116
-	opRetire              = 0xc0c00117
-	opRecheck             = 0xc0c00118
-	opReportHeads         = 0xc0c00119
-	opReportReceipts      = 0xc0c0011a
-	opCheckRegistration   = 0xc0c00201
-	opRegistrationChecked = 0xc0c00101
-	opSlotAnswer          = 0xc0c00102
-	opDone                = 0xc0c00001
-	opPayout              = 0xc0c00002
+	opRegisterQuorum     = 0xc0c00110
+	opRegisterTDX        = 0xc0c00111
+	opAnchorInternal     = 0xc0c00112
+	opSetProfile         = 0xc0c00113
+	opStake              = 0xc0c00114
+	opUnbond             = 0xc0c00115
+	opWithdraw           = 0xc0c00116
+	opRetire             = 0xc0c00117
+	opRecheck            = 0xc0c00118
+	opReportHeads        = 0xc0c00119
+	opReportReceipts     = 0xc0c0011a
+	opCheckRegistration  = 0xc0c00201
+	opCheckCurrent       = 0xc0c00204
+	opRegistrationAnswer = 0xc0c00101
+	opCurrentChecked     = 0xc0c00102
+	opDone               = 0xc0c00001
+	opPayout             = 0xc0c00002
 )
 
 // RegisterQuorum registers a new epoch by certificate (mode B).

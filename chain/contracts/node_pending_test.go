@@ -3,7 +3,6 @@ package contracts
 import (
 	"testing"
 
-	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
@@ -19,15 +18,15 @@ func TestNodeQuestion(t *testing.T) {
 	m := l.certified(h)
 	good(t, l.send(l.operator, ValueRegister, m))
 	want := CheckRegistration{
-		ClaimsDigest: h.Digest(), Purpose: PurposeRegister, QueryID: m.QueryID, Stake: 3 * tvmtest.Coin,
-		Requester: l.operator.Address, Operator: l.operator.Address, Index: 7,
+		ClaimsDigest: h.Digest(), Epoch: 1, NotAfter: l.Now + 10*day, Stake: 3 * tvmtest.Coin,
+		Key:   NodeKey{l.root, l.operator.Address, 7},
 		Check: Check{Kind: KindSNP, Measurement: snpMeasurement, PlatformID: [32]byte{0xee}, Authority: hash32(l.verifiers.Cell())},
 	}
 	if got := l.question(); *got != want {
 		t.Errorf("Root is asked %+v, want %+v", got, want)
 	}
 	s := l.nodeState()
-	if s.Status != StatusNone || s.Epoch != 0 || s.Pending == nil || s.Pending.Platform != nil || s.Pending.QueryID != m.QueryID {
+	if s.Status != StatusNone || s.Epoch != 0 || s.Pending == nil || s.Pending.QueryID != m.QueryID {
 		t.Errorf("while Root thinks: %+v", s)
 	}
 	// Parse and build are inverse.
@@ -66,114 +65,83 @@ func TestNodePending(t *testing.T) {
 func TestNodeAnswers(t *testing.T) {
 	l := newLone(t)
 	for _, code := range []int{exitUnderflow, CodeNotPending} { // the initial data is too short to read
-		refused(t, l.say(&RegistrationChecked{Params: l.params}), code)
-		refused(t, l.from(l.platform, slotAnswer([32]byte{}, 0)), code)
+		refused(t, l.say(&RegistrationAnswer{Params: l.params}), code)
+		refused(t, l.from(l.platform, (&RegistrationAnswer{Params: l.params}).Body()), code)
 		l.setProfile()
 	}
 	h := l.heads()
 	good(t, l.send(l.operator, ValueRegister, l.certified(h)))
 	yes := l.answer()
+	yes.Expires = l.Now + 1234
 
-	// Not by Root, not for these claims, and no slot before Root's answer.
-	refused(t, l.from(l.anybody, yes.Body()), CodeWrongSender)
-	refused(t, l.from(l.operator, yes.Body()), CodeWrongSender)
-	other := *yes
-	other.ClaimsDigest[0] ^= 1
-	refused(t, l.say(&other), CodeNotPending)
-	refused(t, l.from(l.platform, slotAnswer(h.Digest(), 0)), CodeWrongSender)
-
-	// Root says no: the operator learns why.
-	no := *yes
-	no.Code = CodeMeasurement
-	good(t, l.say(&no))
-	done(t, l.operator, CodeMeasurement)
-	if s := l.nodeState(); s.Pending != nil || s.Epoch != 0 {
-		t.Errorf("after Root's no: %+v", s)
+	// By neither of the two, nor by another machine's Platform.
+	other, _, err := PlatformAddress(l.root, [32]byte{0xef})
+	if err != nil {
+		t.Fatal(err)
 	}
-
-	// Root says yes and names a Platform.
-	ask := func() {
+	foreign, _, err := PlatformAddress(l.anybody.Address, [32]byte{0xee}) // of another Root
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, who := range map[string]*tvmtest.Actor{
+		"anybody": l.anybody, "the operator": l.operator,
+		"another platform": l.ActorAt(other, tvmtest.Coin), "a platform of another Root": l.ActorAt(foreign, tvmtest.Coin),
+		"a contract with the platform's initial data": l.ActorAt(CodeIDOf(puppet).AccountOf(PlatformKey{l.root, [32]byte{0xee}}.Cell()), tvmtest.Coin),
+	} {
+		t.Run(name, func(t *testing.T) { refused(t, l.from(who, yes.Body()), CodeWrongSender) })
+	}
+	for who, from := range map[string]*tvmtest.Actor{"Root": l.rootActor, "the Platform": l.platform} {
+		// Not for these claims.
+		wrong := *yes
+		wrong.ClaimsDigest[0] ^= 1
+		refused(t, l.from(from, wrong.Body()), CodeNotPending)
+		// No: the operator learns why.
+		no := *yes
+		no.Code = CodeMeasurement
+		good(t, l.from(from, no.Body()))
+		done(t, l.operator, CodeMeasurement)
+		if s := l.nodeState(); s.Pending != nil || s.Epoch != 0 || s.Status != StatusNone || s.Params != nil {
+			t.Errorf("after the no of %s: %+v", who, s)
+		}
+		refused(t, l.from(from, yes.Body()), CodeNotPending)
 		good(t, l.send(l.operator, ValueRegister, l.certified(h)))
-		yes = l.answer()
-		yes.Platform = &l.platform.Address
-		good(t, l.say(yes))
 	}
-	ask()
-	claim := l.platform.Last()
-	want := build().MustStoreUInt(0xc0c00303, 32).MustStoreSlice(hashOf(h), 256).MustStoreUInt(1, 32).
-		MustStoreUInt(uint64(l.Now+10*day), 32)
-	want = storeAddr(want, l.operator.Address).MustStoreUInt(7, 32)
-	if !tvmtest.Equal(claim.Body, want.EndCell()) {
-		t.Errorf("the platform is asked %s", claim.Body.Dump())
+	for epoch, from := range []*tvmtest.Actor{l.rootActor, l.platform} {
+		if epoch > 0 {
+			h = l.heads()
+			good(t, l.send(l.operator, ValueRegister, l.certified(h)))
+			yes.ClaimsDigest = h.Digest()
+		}
+		good(t, l.from(from, yes.Body()))
+		done(t, l.operator, 0)
+		s := l.nodeState()
+		if s.Pending != nil || s.Epoch != uint32(epoch+1) || s.Status != StatusActive || s.Expires != yes.Expires ||
+			s.Params == nil || *s.Params != l.params || s.LogKey != h.LogKey {
+			t.Errorf("after a yes: %+v", s)
+		}
+		refused(t, l.from(from, yes.Body()), CodeNotPending) // twice
 	}
-	if s := l.nodeState(); s.Pending == nil || s.Pending.Platform == nil || *s.Pending.Platform != l.platform.Address || s.Status != StatusNone {
-		t.Errorf("while the platform thinks: %+v", s)
-	}
-	refused(t, l.say(yes), CodeNotPending) // twice
-	refused(t, l.from(l.anybody, slotAnswer(h.Digest(), 0)), CodeWrongSender)
-	refused(t, l.from(l.rootActor, slotAnswer(h.Digest(), 0)), CodeWrongSender)
-	refused(t, l.from(l.platform, slotAnswer([32]byte{1}, 0)), CodeNotPending)
-	good(t, l.from(l.platform, slotAnswer(h.Digest(), 401)))
-	done(t, l.operator, 401)
-	if s := l.nodeState(); s.Pending != nil || s.Epoch != 0 {
-		t.Errorf("after the platform's no: %+v", s)
-	}
-	ask()
-	good(t, l.from(l.platform, slotAnswer(h.Digest(), 0)))
-	done(t, l.operator, 0)
-	if s := l.nodeState(); s.Pending != nil || s.Epoch != 1 || s.Status != StatusActive {
-		t.Errorf("after the platform's yes: %+v", s)
-	}
-	refused(t, l.from(l.platform, slotAnswer(h.Digest(), 0)), CodeNotPending)
 }
 
-func hashOf(h *attestation.Heads) []byte { d := h.Digest(); return d[:] }
-
-// TestNodeBounces has Root, and then the Platform, not take the question.
+// TestNodeBounces has Root not take the question.
 func TestNodeBounces(t *testing.T) {
 	l := newLone(t)
 	h := l.heads()
 	l.rootActor.Refuse = true
 	good(t, l.send(l.operator, ValueRegister, l.certified(h)))
 	done(t, l.operator, CodeRefused)
-	if s := l.nodeState(); s.Pending != nil {
-		t.Errorf("after Root's bounce: %+v", s)
-	}
-	l.rootActor.Refuse, l.platform.Refuse = false, true
-	good(t, l.send(l.operator, ValueRegister, l.certified(h)))
-	yes := l.answer()
-	yes.Platform = &l.platform.Address
-	good(t, l.say(yes))
-	done(t, l.operator, CodeRefused)
 	if s := l.nodeState(); s.Pending != nil || s.Epoch != 0 {
-		t.Errorf("after the platform's bounce: %+v", s)
+		t.Errorf("after Root's bounce: %+v", s)
 	}
 
 	// The bounce of a question about the current epoch drops nothing.
-	l.platform.Refuse = false
+	l.rootActor.Refuse = false
 	l.registerLone()
 	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
 	l.rootActor.Refuse = true
 	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
 	if s := l.nodeState(); s.Pending == nil || s.Status != StatusActive {
 		t.Errorf("after the bounce of another question: %+v", s)
-	}
-}
-
-// TestNodeExpiry takes the earliest of the certificate's end and the registry's
-// validity.
-func TestNodeExpiry(t *testing.T) {
-	for _, c := range []struct{ certificate, validity, want uint32 }{
-		{10 * day, 30 * day, 10 * day}, {10 * day, 5 * day, 5 * day},
-	} {
-		l := newLone(t)
-		l.params.RegistrationValidity = c.validity
-		good(t, l.send(l.operator, ValueRegister, l.certified(l.heads(), func(x *Certificate) { x.Expiry = l.Now + c.certificate })))
-		l.Now += 100 // Root is slow: the time runs from the request
-		good(t, l.say(l.answer()))
-		if s := l.nodeState(); s.Expires != l.Now-100+c.want || s.AnchorInterval != l.params.AnchorInterval || s.LogKey != s.Current.LogKey {
-			t.Errorf("registered %+v", s)
-		}
 	}
 }
 

@@ -66,27 +66,30 @@ func ParsePlatformRevoke(body *cell.Cell) (*PlatformRevoke, error) {
 	return parsed(r, &PlatformRevoke{Revoked: r.bool()})
 }
 
-// ClaimSlot is Node's question to Platform.
+// ClaimSlot is Root's question to Platform, in the name of a node.
 type ClaimSlot struct {
 	ClaimsDigest [32]byte
+	Node         [32]byte // account id
 	Epoch        uint32
 	Expires      uint32
-	Operator     attestation.Address
-	Index        uint32
+	Params       Params // for the node
 }
 
 // Body returns the message body.
 func (m *ClaimSlot) Body() *cell.Cell {
-	b := build().MustStoreUInt(opClaimSlot, 32).MustStoreSlice(m.ClaimsDigest[:], 256).
-		MustStoreUInt(uint64(m.Epoch), 32).MustStoreUInt(uint64(m.Expires), 32)
-	return storeAddr(b, m.Operator).MustStoreUInt(uint64(m.Index), 32).EndCell()
+	return build().MustStoreUInt(opClaimSlot, 32).MustStoreSlice(m.ClaimsDigest[:], 256).MustStoreSlice(m.Node[:], 256).
+		MustStoreUInt(uint64(m.Epoch), 32).MustStoreUInt(uint64(m.Expires), 32).MustStoreRef(m.Params.Cell()).EndCell()
 }
 
 // ParseClaimSlot reads a [ClaimSlot] message.
 func ParseClaimSlot(body *cell.Cell) (*ClaimSlot, error) {
 	r := read(body, "claim of a slot")
 	r.tag(32, opClaimSlot)
-	return parsed(r, &ClaimSlot{ClaimsDigest: r.b32(), Epoch: r.u32(), Expires: r.u32(), Operator: r.addr(), Index: r.u32()})
+	m := &ClaimSlot{ClaimsDigest: r.b32(), Node: r.b32(), Epoch: r.u32(), Expires: r.u32()}
+	if err := m.Params.last(r); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // ReleaseSlot gives a node's slot back, if it is that of Epoch or an earlier one.
@@ -111,24 +114,6 @@ func ParseReleaseSlot(body *cell.Cell) (*ReleaseSlot, error) {
 	r := read(body, "release of a slot")
 	r.tag(32, opReleaseSlot)
 	return parsed(r, &ReleaseSlot{Epoch: r.u32(), Operator: r.addr(), Index: r.u32(), QueryID: r.u64(), Code: r.u16(), Requester: r.addr()})
-}
-
-// SlotAnswer is Platform's answer to Node. Code 0 means the slot is the node's.
-type SlotAnswer struct {
-	ClaimsDigest [32]byte
-	Code         uint16
-}
-
-// Body returns the message body.
-func (m *SlotAnswer) Body() *cell.Cell {
-	return build().MustStoreUInt(opSlotAnswer, 32).MustStoreSlice(m.ClaimsDigest[:], 256).MustStoreUInt(uint64(m.Code), 16).EndCell()
-}
-
-// ParseSlotAnswer reads a [SlotAnswer] message.
-func ParseSlotAnswer(body *cell.Cell) (*SlotAnswer, error) {
-	r := read(body, "answer on a slot")
-	r.tag(32, opSlotAnswer)
-	return parsed(r, &SlotAnswer{ClaimsDigest: r.b32(), Code: r.u16()})
 }
 
 // parsed returns v if r is at its end without an error.

@@ -3,6 +3,7 @@ package contracts
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -93,12 +94,12 @@ func TestPlatformRenew(t *testing.T) {
 	}
 }
 
-// TestPlatformRegistration goes all the way: Node, Root, Node, Platform, Node.
+// TestPlatformRegistration goes all the way: Node, Root, Platform, Node.
 func TestPlatformRegistration(t *testing.T) {
 	f := newFixture(t, noStake, withPlatforms)
 	a := f.deployPlatform()
 	txs := f.register()
-	if len(txs) != 5 || txs[3].To != a || txs[4].From != a {
+	if len(txs) != 4 || txs[2].To != a || txs[2].From != f.root || txs[3].From != a {
 		t.Errorf("the messages went %v", txs)
 	}
 	expires := f.Now + f.start.Params.RegistrationValidity
@@ -302,9 +303,17 @@ func (l *alone) ofPlatform(txs []tvmtest.Tx) (out []tvmtest.Tx) {
 	return out
 }
 
-func (l *alone) claim(node, owner attestation.Address, index, epoch, expires uint32) []tvmtest.Tx {
+// claim has Root claim a slot for a node.
+func (l *alone) claim(node attestation.Address, epoch, expires uint32) []tvmtest.Tx {
 	l.t.Helper()
-	return l.ofPlatform(l.pull(node, l.at, tvmtest.Coin, (&ClaimSlot{Epoch: epoch, Expires: expires, Operator: owner, Index: index}).Body()))
+	m := &ClaimSlot{ClaimsDigest: [32]byte{byte(epoch)}, Node: node.Hash, Epoch: epoch, Expires: expires, Params: DefaultParams()}
+	return l.ofPlatform(l.rootActor.Send(tvmtest.Message{To: l.at, Value: tvmtest.Coin, Bounce: true, Body: m.Body()}))
+}
+
+// claimAs has somebody else do so.
+func (l *alone) claimAs(who, node attestation.Address) []tvmtest.Tx {
+	l.t.Helper()
+	return l.ofPlatform(l.pull(who, l.at, tvmtest.Coin, (&ClaimSlot{Node: node.Hash, Epoch: 1, Expires: l.Now + 100}).Body()))
 }
 
 func (l *alone) release(node, owner attestation.Address, index, epoch uint32) []tvmtest.Tx {
@@ -316,7 +325,7 @@ func (l *alone) release(node, owner attestation.Address, index, epoch uint32) []
 func TestPlatformRelease(t *testing.T) {
 	l := newAlone(t, 1)
 	node, owner := l.nodePuppet("operator", 1)
-	good(t, l.claim(node, owner, 1, 5, l.Now+100))
+	good(t, l.claim(node, 5, l.Now+100))
 	// The release of an earlier epoch comes late.
 	good(t, l.release(node, owner, 1, 4))
 	done(t, l.anybody, 123)
@@ -341,18 +350,17 @@ func TestPlatformWrongSender(t *testing.T) {
 	node, owner := l.nodePuppet("operator", 1)
 	other, _ := l.nodePuppet("operator", 2)
 	stranger := l.newPuppet(NodeKey{l.anybody.Address, owner, 1}.Cell()) // of another Root
-	good(t, l.claim(node, owner, 1, 1, l.Now+100))
+	good(t, l.claim(node, 1, l.Now+100))
 	data := l.Data(l.at)
 	for name, txs := range map[string][]tvmtest.Tx{
-		"claim for another":      l.claim(other, owner, 1, 1, l.Now+100),
-		"claim of a stranger":    l.claim(stranger, owner, 1, 1, l.Now+100),
-		"claim, wrong index":     l.claim(node, owner, 2, 1, l.Now+100),
+		"claim of a node":        l.claimAs(node, node),
+		"claim of a stranger":    l.claimAs(stranger, node),
 		"release for another":    l.release(other, owner, 1, 1),
 		"release of a stranger":  l.release(stranger, owner, 1, 1),
 		"release, wrong owner":   l.release(node, l.anybody.Address, 1, 1),
 		"welcome of a node":      l.ofPlatform(l.pull(node, l.at, tvmtest.Coin, (&PlatformWelcome{Node: NodeCodeID(), Slots: 99, Requester: owner}).Body())),
 		"revocation by a node":   l.ofPlatform(l.pull(node, l.at, tvmtest.Coin, (&PlatformRevoke{true}).Body())),
-		"claim by a wallet":      l.anybody.Send(tvmtest.Message{To: l.at, Value: tvmtest.Coin, Bounce: true, Body: (&ClaimSlot{Expires: l.Now + 1, Operator: owner, Index: 1}).Body()}),
+		"claim by a wallet":      l.anybody.Send(tvmtest.Message{To: l.at, Value: tvmtest.Coin, Bounce: true, Body: (&ClaimSlot{Node: node.Hash, Expires: l.Now + 1}).Body()}),
 		"welcome by a wallet":    l.anybody.Send(tvmtest.Message{To: l.at, Value: tvmtest.Coin, Bounce: true, Body: (&PlatformWelcome{Requester: owner}).Body()}),
 		"revocation by a wallet": l.anybody.Send(tvmtest.Message{To: l.at, Value: tvmtest.Coin, Bounce: true, Body: (&PlatformRevoke{true}).Body()}),
 	} {
@@ -371,17 +379,17 @@ func TestPlatformWrongSender(t *testing.T) {
 
 func TestPlatformRevokedItself(t *testing.T) {
 	l := newAlone(t, 2)
-	node, owner := l.nodePuppet("operator", 1)
+	node, _ := l.nodePuppet("operator", 1)
 	good(t, l.rootActor.Send(tvmtest.Message{To: l.at, Value: tvmtest.Coin, Bounce: true, Body: (&PlatformRevoke{true}).Body()}))
 	if err := l.platformState(l.at).SlotFor(node, l.Now); err == nil {
 		t.Error("the binding promises a slot")
 	}
-	good(t, l.claim(node, owner, 1, 1, l.Now+100))
+	good(t, l.claim(node, 1, l.Now+100))
 	if s := l.platformState(l.at); !s.Revoked || len(s.Holders) != 0 {
 		t.Errorf("platform is %+v", s)
 	}
 	l.welcome(PlatformWelcome{Node: CodeIDOf(puppet), Slots: 2})
-	good(t, l.claim(node, owner, 1, 1, l.Now+100))
+	good(t, l.claim(node, 1, l.Now+100))
 	if s := l.platformState(l.at); s.Revoked || len(s.Holders) != 1 {
 		t.Errorf("platform is %+v", s)
 	}
@@ -390,7 +398,7 @@ func TestPlatformRevokedItself(t *testing.T) {
 	if s := l.platformState(l.at); s.Slots != 0 || len(s.Holders) != 1 {
 		t.Errorf("platform is %+v", s)
 	}
-	good(t, l.claim(node, owner, 1, 2, l.Now+200))
+	good(t, l.claim(node, 2, l.Now+200))
 	if s := l.platformState(l.at); s.Holders[node] != (Slot{2, l.Now + 200}) {
 		t.Errorf("platform is %+v", s)
 	}
@@ -401,16 +409,16 @@ func TestPlatformFull(t *testing.T) {
 	l := newAlone(t, 255)
 	most := int64(0)
 	for i := range uint32(MaxSlots + 1) {
-		node, owner := l.nodePuppet(fmt.Sprint("operator ", i), i)
-		txs := good(t, l.claim(node, owner, i, 1, l.Now+100))
+		node, _ := l.nodePuppet(fmt.Sprint("operator ", i), i)
+		txs := good(t, l.claim(node, 1, l.Now+100))
 		most = max(most, txs[0].Gas)
 	}
 	if n := len(l.platformState(l.at).Holders); n != MaxSlots {
 		t.Errorf("%d nodes hold slots", n)
 	}
 	l.Now += 100
-	node, owner := l.nodePuppet("operator late", 1)
-	txs := good(t, l.claim(node, owner, 1, 1, l.Now+100))
+	node, _ := l.nodePuppet("operator late", 1)
+	txs := good(t, l.claim(node, 1, l.Now+100))
 	if h := l.platformState(l.at).Holders; len(h) != 1 || h[node].Epoch != 1 {
 		t.Errorf("holders are %v", h)
 	}
@@ -453,9 +461,9 @@ func TestPlatformBindings(t *testing.T) {
 		"hello":   roundTrip(t, &PlatformHello{[32]byte{1}, 2, addr}, (*PlatformHello).Body, ParsePlatformHello),
 		"welcome": roundTrip(t, &PlatformWelcome{NodeCodeID(), 3, true, 2, addr}, (*PlatformWelcome).Body, ParsePlatformWelcome),
 		"revoke":  roundTrip(t, &PlatformRevoke{true}, (*PlatformRevoke).Body, ParsePlatformRevoke),
-		"claim":   roundTrip(t, &ClaimSlot{[32]byte{1}, 2, 3, addr, 4}, (*ClaimSlot).Body, ParseClaimSlot),
+		"claim":   roundTrip(t, &ClaimSlot{[32]byte{1}, [32]byte{4}, 2, 3, DefaultParams()}, (*ClaimSlot).Body, ParseClaimSlot),
 		"release": roundTrip(t, &ReleaseSlot{1, addr, 2, 3, 4, addr}, (*ReleaseSlot).Body, ParseReleaseSlot),
-		"answer":  roundTrip(t, &SlotAnswer{[32]byte{1}, 2}, (*SlotAnswer).Body, ParseSlotAnswer),
+		"answer":  roundTrip(t, &RegistrationAnswer{[32]byte{1}, 2, 3, DefaultParams()}, (*RegistrationAnswer).Body, ParseRegistrationAnswer),
 	} {
 		if !ok {
 			t.Errorf("%s does not survive", name)
@@ -480,15 +488,14 @@ func TestPlatformBindings(t *testing.T) {
 func roundTrip[T comparable](t *testing.T, m *T, body func(*T) *cell.Cell, parse func(*cell.Cell) (*T, error)) bool {
 	t.Helper()
 	c := body(m)
-	n := c.BitsSize()
-	bits := c.MustBeginParse().MustLoadSlice(n)
-	for name, bad := range map[string]*cell.Cell{
-		"longer":    build().MustStoreSlice(bits, n).MustStoreUInt(0, 1).EndCell(),
-		"shorter":   build().MustStoreSlice(bits, n-1).EndCell(),
-		"reference": build().MustStoreSlice(bits, n).MustStoreRef(c).EndCell(),
-		"tag":       build().MustStoreUInt(0, 32).MustStoreSlice(bits[4:], n-32).EndCell(),
+	whole := treeOf(c)
+	for name, bad := range map[string]*tree{
+		"longer":    {bits: append(slices.Clone(whole.bits), 0), refs: whole.refs},
+		"shorter":   {bits: whole.bits[:len(whole.bits)-1], refs: whole.refs},
+		"reference": {bits: whole.bits, refs: append(slices.Clone(whole.refs), &tree{})},
+		"tag":       {bits: append([]byte{1 ^ whole.bits[0]}, whole.bits[1:]...), refs: whole.refs},
 	} {
-		if _, err := parse(bad); err == nil {
+		if _, err := parse(bad.cell()); err == nil {
 			t.Errorf("%T: %s is read", m, name)
 		}
 	}
@@ -520,7 +527,7 @@ func FuzzParsePlatform(f *testing.F) {
 			func(c *cell.Cell) error { _, err := ParsePlatformRevoke(c); return err },
 			func(c *cell.Cell) error { _, err := ParseClaimSlot(c); return err },
 			func(c *cell.Cell) error { _, err := ParseReleaseSlot(c); return err },
-			func(c *cell.Cell) error { _, err := ParseSlotAnswer(c); return err },
+			func(c *cell.Cell) error { _, err := ParseRegistrationAnswer(c); return err },
 		} {
 			_ = parse(c)
 		}

@@ -123,11 +123,7 @@ func TestRegisterTDXRefused(t *testing.T) {
 	// A cell that stands for another could stop to do so, and nobody could prove
 	// a fault by the keys in it.
 	keys := treeOf(body).refs[1].cell()
-	library := build().MustStoreUInt(2, 8).MustStoreSlice(keys.Hash(), 256)
-	special, err := library.EndCellSpecial(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	special := libraryOf(t, keys)
 	s := body.MustBeginParse()
 	head := s.MustLoadRef().MustToCell()
 	s.MustLoadRef()
@@ -158,6 +154,16 @@ func TestRegisterTDXRefused(t *testing.T) {
 	// A caller's live nonce in the other half changes nothing.
 	good(t, f.send(f.operator, ValueRegister, f.registration(f.heads(), func(td *sim.TD) { td.ReportData[63] = 7 })))
 	done(t, f.operator, 0)
+}
+
+// libraryOf returns the library cell that stands for c.
+func libraryOf(t testing.TB, c *cellT) *cellT {
+	t.Helper()
+	special, err := build().MustStoreUInt(2, 8).MustStoreSlice(c.Hash(), 256).EndCellSpecial(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return special
 }
 
 // TestRegisterTDXPolicy changes one thing in the registry's lists, or in what

@@ -2,6 +2,7 @@ package contracts
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -30,12 +31,18 @@ func newPuppets(t testing.TB, edit ...func(*RootState)) *puppets {
 	return p
 }
 
-// check is a good question of the puppet node.
+// check is a good question of the puppet node about a registration.
 func (p *puppets) check() *CheckRegistration {
 	return &CheckRegistration{
-		ClaimsDigest: [32]byte{1}, QueryID: 9, Requester: p.anybody.Address, Operator: p.operator.Address, Index: 7,
+		ClaimsDigest: [32]byte{1}, Epoch: 3, NotAfter: p.Now + 100*day, Key: NodeKey{p.root, p.operator.Address, 7},
 		Check: Check{Kind: KindSNP, Measurement: snpMeasurement, PlatformID: puppetPlatform, Authority: hash32(p.verifiers.Cell())},
 	}
+}
+
+// current is the same about the current registration.
+func (p *puppets) current(purpose uint8) *CheckCurrent {
+	m := p.check()
+	return &CheckCurrent{ClaimsDigest: m.ClaimsDigest, Purpose: purpose, QueryID: 9, Requester: p.anybody.Address, Key: m.Key, Check: m.Check}
 }
 
 // ask puts a question to Root through a puppet and returns the transactions:
@@ -68,17 +75,47 @@ func (p *puppets) listed() (uint32, bool) {
 func TestRootSenders(t *testing.T) {
 	p := newPuppets(t)
 	m := p.check()
-	for name, edit := range map[string]func(*CheckRegistration){
-		"another operator": func(m *CheckRegistration) { m.Operator = p.anybody.Address },
-		"another index":    func(m *CheckRegistration) { m.Index++ },
+	again := p.current(PurposeRecheck)
+	for name, edit := range map[string]func(*NodeKey){
+		"another operator": func(k *NodeKey) { k.Operator = p.anybody.Address },
+		"another index":    func(k *NodeKey) { k.Index++ },
 	} {
-		other := *m
-		edit(&other)
-		t.Run(name, func(t *testing.T) { p.unanswered(CodeWrongSender, p.node, other.Body()) })
+		other, about := *m, *again
+		edit(&other.Key)
+		edit(&about.Key)
+		t.Run(name, func(t *testing.T) {
+			p.unanswered(CodeWrongSender, p.node, other.Body())
+			p.unanswered(CodeWrongSender, p.node, about.Body())
+		})
+	}
+	// A node of another Root knows its own address, and may not ask here.
+	foreign := NodeKey{p.anybody.Address, p.operator.Address, 7}
+	stranger := p.newPuppet(foreign.Cell())
+	m.Key = foreign
+	p.unanswered(CodeWrongSender, stranger, m.Body())
+	m.Key = p.check().Key
+	// Other cells than a key: longer, shorter, with a reference, exotic.
+	key := treeOf(m.Key.Cell())
+	for name, c := range map[string]struct {
+		key  *cellT
+		code int
+	}{
+		"longer":      {(&tree{bits: append(slices.Clone(key.bits), 0)}).cell(), exitUnderflow},
+		"shorter":     {(&tree{bits: key.bits[:len(key.bits)-1]}).cell(), exitUnderflow},
+		"with a cell": {(&tree{bits: key.bits, refs: []*tree{{}}}).cell(), exitUnderflow},
+		"a library":   {libraryOf(t, m.Key.Cell()), CodeWrongSender},
+	} {
+		s := m.Body().MustBeginParse()
+		bits := s.BitsLeft()
+		swapped := build().MustStoreSlice(s.MustLoadSlice(bits), bits).MustStoreRef(c.key).MustStoreRef(m.Check.Cell()).EndCell()
+		t.Run("a key that is "+name, func(t *testing.T) {
+			p.unanswered(c.code, p.newPuppet(c.key), swapped)
+		})
 	}
 	p.unanswered(CodeWrongSender, p.platform, m.Body())
 	p.refusesAtRoot(CodeWrongSender, ValueRootCheck, &rawBody{m.Body()})
 	refused(t, p.ask(p.node, ValueRootCheck-1_000_000, m.Body()), CodeValueTooLow)
+	refused(t, p.ask(p.node, ValueRootCheck-1_000_000, again.Body()), CodeValueTooLow)
 	p.refusesAtRoot(CodeUnknownMessage, ValueGovern, &rawBody{build().MustStoreUInt(0xdeadbeef, 32).EndCell()})
 	good(t, p.anybody.Send(tvmtest.Message{To: p.root, Value: tvmtest.Coin, Bounce: true})) // a gift
 
@@ -113,31 +150,71 @@ func TestRootJudgesKinds(t *testing.T) {
 	}
 }
 
-// answered asks Root through the puppet node, which has no use for the answer,
-// and reads it from what Root did and said.
-func (p *puppets) answered(t *testing.T, m *CheckRegistration, code int) *RegistrationChecked {
+// answered asks Root about a registration through the puppet node. A no comes
+// back; after a yes the Platform is asked, whose puppet can't read that.
+func (p *puppets) answered(t *testing.T, m *CheckRegistration, code int) {
+	t.Helper()
+	txs := p.ask(p.node, 5*ValueRootCheck, m.Body())
+	good(t, txs[:1])
+	params := p.rootState().Params
+	expires := min(m.NotAfter, p.Now+params.RegistrationValidity)
+	to, want := p.node, (&RegistrationAnswer{ClaimsDigest: m.ClaimsDigest, Code: uint16(code), Expires: expires, Params: params}).Body()
+	if code == 0 {
+		to, want = p.platform, (&ClaimSlot{ClaimsDigest: m.ClaimsDigest, Node: p.node.Hash, Epoch: m.Epoch, Expires: expires, Params: params}).Body()
+	}
+	if len(txs) != 2 || txs[1].To != to {
+		t.Fatalf("Root did not go on: %v", txs)
+	}
+	if got := p.lastBody(); !tvmtest.Equal(got, want) {
+		t.Errorf("Root says %s, want %s", got.Dump(), want.Dump())
+	}
+}
+
+// TestRootPlatformMissing claims a slot where no platform is: the node hears of
+// it, and pays for that too.
+func TestRootPlatformMissing(t *testing.T) {
+	p := newPuppets(t)
+	m := p.check()
+	m.Check.PlatformID = [32]byte{0x99}
+	kept := p.Balance(p.root).Uint64()
+	txs := p.ask(p.node, 5*ValueRootCheck, m.Body())
+	if len(txs) != 4 || !txs[1].Skipped || txs[2].To != p.root || !txs[2].Bounced || txs[3].To != p.node {
+		t.Fatalf("the claim did not come back: %v", txs)
+	}
+	good(t, txs[2:3])
+	want := &RegistrationAnswer{ClaimsDigest: m.ClaimsDigest, Code: CodeRefused, Params: p.rootState().Params}
+	if got := p.lastBody(); !tvmtest.Equal(got, want.Body()) {
+		t.Errorf("Root answered %s, want %+v", got.Dump(), want)
+	}
+	if got := p.Balance(p.root).Uint64() - kept; got != p.start.Params.CheckFee {
+		t.Errorf("Root kept %d", got)
+	}
+}
+
+// judged asks Root about the current registration.
+func (p *puppets) judged(t *testing.T, m *CheckCurrent, code int) {
 	t.Helper()
 	txs := p.ask(p.node, 5*ValueRootCheck, m.Body())
 	good(t, txs[:1])
 	if len(txs) != 2 || txs[1].To != p.node {
 		t.Fatalf("Root did not answer: %v", txs)
 	}
-	a, err := ParseRegistrationChecked(p.lastBody())
-	if err != nil {
-		t.Fatal(err)
+	want := &CurrentChecked{ClaimsDigest: m.ClaimsDigest, Purpose: m.Purpose, QueryID: m.QueryID, Requester: m.Requester,
+		Code: uint16(code), Platform: &p.platform, Params: p.rootState().Params}
+	if got := p.lastBody(); !tvmtest.Equal(got, want.Body()) {
+		t.Errorf("Root answered %s, want %+v", got.Dump(), want)
 	}
-	want := &RegistrationChecked{ClaimsDigest: m.ClaimsDigest, Purpose: m.Purpose, QueryID: m.QueryID, Requester: m.Requester,
-		Code: uint16(code), Platform: a.Platform, Params: p.rootState().Params}
-	if *a != *want {
-		t.Errorf("Root answered %+v, want %+v", a, want)
+}
+
+// TestRootExpiry takes the earliest of the evidence's end and the registry's validity.
+func TestRootExpiry(t *testing.T) {
+	p := newPuppets(t)
+	validity := p.start.Params.RegistrationValidity
+	for _, end := range []uint32{1, validity - 1, validity, validity + 1} {
+		m := p.check()
+		m.NotAfter = p.Now + end
+		p.answered(t, m, 0)
 	}
-	if a.Platform == nil || *a.Platform != p.platform {
-		t.Errorf("Root names platform %v, want %v", a.Platform, p.platform)
-	}
-	if !tvmtest.Equal(p.lastBody(), a.Body()) {
-		t.Error("the answer is built in another way than the contract does")
-	}
-	return a
 }
 
 // lastBody is the body of the last message that a contract received.
@@ -170,31 +247,30 @@ func TestRootList(t *testing.T) {
 	}
 	// A recheck that holds changes nothing; one that doesn't takes it off.
 	data = p.Data(p.root)
-	m.Purpose = PurposeRecheck
-	p.answered(t, m, 0)
+	again := p.current(PurposeRecheck)
+	p.judged(t, again, 0)
 	if !tvmtest.Equal(data, p.Data(p.root)) {
 		t.Error("a recheck that held changed the registry")
 	}
-	m.Check.Measurement[0] ^= 1
-	p.answered(t, m, CodeMeasurement)
+	again.Check.Measurement[0] ^= 1
+	p.judged(t, again, CodeMeasurement)
 	if _, ok := p.listed(); ok {
 		t.Error("a node that was refused is listed")
 	}
 	// A recheck doesn't put it back.
-	m.Check.Measurement[0] ^= 1
-	p.answered(t, m, 0)
+	again.Check.Measurement[0] ^= 1
+	p.judged(t, again, 0)
 	if _, ok := p.listed(); ok {
 		t.Error("a recheck listed a node")
 	}
 	// Retiring asks nothing of the policy.
-	m.Purpose = PurposeRegister
 	p.answered(t, m, 0)
-	m.Purpose, m.Check.Kind = PurposeRetire, 0
-	p.answered(t, m, 0)
+	again.Purpose, again.Check.Kind = PurposeRetire, 0
+	p.judged(t, again, 0)
 	if s := p.rootState(); len(s.Nodes) != 0 {
 		t.Errorf("listed after retiring: %v", s.Nodes)
 	}
-	p.answered(t, m, 0) // again
+	p.judged(t, again, 0) // again
 	if s := p.rootState(); len(s.Nodes) != 0 {
 		t.Errorf("listed after retiring twice: %v", s.Nodes)
 	}
@@ -205,13 +281,14 @@ func TestRootStakeAndPause(t *testing.T) {
 	m := p.check()
 	m.Stake = p.start.Params.MinStake - 1
 	p.answered(t, m, CodeStake)
-	m.Purpose = PurposeRecheck
-	p.answered(t, m, CodeStake)
-	m.Stake++
-	p.answered(t, m, 0)
+	again := p.current(PurposeRecheck)
+	again.Stake = m.Stake
+	p.judged(t, again, CodeStake)
+	again.Stake++
+	p.judged(t, again, 0)
 	p.govern(Pause{})
-	p.answered(t, m, 0) // those that are registered go on
-	m.Purpose = PurposeRegister
+	p.judged(t, again, 0) // those that are registered go on
+	m.Stake++
 	p.answered(t, m, CodePaused)
 	if _, ok := p.listed(); ok {
 		t.Error("a node was listed while paused")
@@ -232,12 +309,10 @@ func TestRootRevokes(t *testing.T) {
 	if got := p.lastBody(); !tvmtest.Equal(got, build().MustStoreUInt(0xc0c00302, 32).MustStoreBoolBit(true).EndCell()) {
 		t.Errorf("the platform was told %s", got.Dump())
 	}
-	m.Purpose = PurposeRecheck
-	p.answered(t, m, CodeRevoked)
+	p.judged(t, p.current(PurposeRecheck), CodeRevoked)
 	if _, ok := p.listed(); ok {
 		t.Error("a node on a revoked platform is listed")
 	}
-	m.Purpose = PurposeRegister
 	p.answered(t, m, CodeRevoked)
 	other := *m
 	other.Check.PlatformID[5] = 1
@@ -285,6 +360,7 @@ func TestRootKeepsFee(t *testing.T) {
 	p := newPuppets(t)
 	for _, ask := range []func(){
 		func() { p.ask(p.node, 5*ValueRootCheck, p.check().Body()) },
+		func() { p.ask(p.node, 5*ValueRootCheck, p.current(PurposeRecheck).Body()) },
 		func() { p.ask(p.platform, 5*ValueRootCheck, hello(puppetPlatform, 6, p.anybody.Address)) },
 	} {
 		before := p.Balance(p.root).Uint64()
@@ -358,9 +434,15 @@ func TestRootListFull(t *testing.T) {
 		good(t, p.anybody.Send(tvmtest.Message{To: a, Value: tvmtest.Coin, StateInit: si}))
 		p.root = a
 		p.node = p.newPuppet(NodeKey{a, p.operator.Address, 7}.Cell())
-		good(t, p.ask(p.node, 5*ValueRootCheck, p.check().Body())[:1])
-		r, err := ParseRegistrationChecked(p.lastBody())
-		if err != nil || int(r.Code) != code {
+		p.platform = p.newPuppet(storeAddr(build(), p.root).MustStoreSlice(puppetPlatform[:], 256).EndCell())
+		before := len(p.Record())
+		txs := p.ask(p.node, 5*ValueRootCheck, p.check().Body())
+		good(t, txs[:1])
+		if code == 0 {
+			if txs[1].To != p.platform {
+				t.Errorf("%d nodes: Root does not ask the platform: %v", count, txs)
+			}
+		} else if r, err := ParseRegistrationAnswer(messageBody(t, p.Record()[before+2].Message)); err != nil || int(r.Code) != code {
 			t.Errorf("%d nodes: Root answers %v, %v", count, r, err)
 		}
 		if !tvmtest.Equal(p.Data(a), start.cell()) == (code != 0) {

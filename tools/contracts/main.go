@@ -160,18 +160,27 @@ func check(names []string, out io.Writer) error {
 	if err := compile(dir, names); err != nil {
 		return err
 	}
+	same := func(file string) error {
+		got, err := os.ReadFile(filepath.Join(sources, file))
+		if err != nil {
+			return err
+		}
+		want, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("%s/%s is not what the sources give: run make contracts", sources, file)
+		}
+		return nil
+	}
+	if err := same("platform_code.tolk"); err != nil {
+		return err
+	}
 	for _, n := range names {
 		for _, ext := range []string{".boc", ".json"} {
-			got, err := os.ReadFile(filepath.Join(sources, n+ext))
-			if err != nil {
+			if err := same(n + ext); err != nil {
 				return err
-			}
-			want, err := os.ReadFile(filepath.Join(dir, n+ext))
-			if err != nil {
-				return err
-			}
-			if !bytes.Equal(got, want) {
-				return fmt.Errorf("%s/%s%s is not what the sources give: run make contracts", sources, n, ext)
 			}
 		}
 		fmt.Fprintf(out, "contracts: %s is what its sources give\n", n)

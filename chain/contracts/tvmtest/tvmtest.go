@@ -147,13 +147,20 @@ type Letter struct {
 // Actor makes an actor with an address derived from its name and coins from nowhere.
 func (w *World) Actor(name string, nano uint64) *Actor {
 	w.T.Helper()
-	a := &Actor{w: w, Balance: new(big.Int).SetUint64(nano)}
-	copy(a.Address.Hash[:], "actor "+name)
-	a.Address.Hash[31] = byte(len(name))
-	if w.actors[a.Address] != nil {
-		w.T.Fatalf("actor %q exists", name)
+	var at attestation.Address
+	copy(at.Hash[:], "actor "+name)
+	at.Hash[31] = byte(len(name))
+	return w.ActorAt(at, nano)
+}
+
+// ActorAt makes an actor in the place of a contract.
+func (w *World) ActorAt(at attestation.Address, nano uint64) *Actor {
+	w.T.Helper()
+	a := &Actor{w: w, Address: at, Balance: new(big.Int).SetUint64(nano)}
+	if w.actors[at] != nil || w.accounts[at] != nil {
+		w.T.Fatalf("actor or contract %s exists", at)
 	}
-	w.actors[a.Address] = a
+	w.actors[at] = a
 	w.minted.Add(w.minted, a.Balance)
 	return a
 }
