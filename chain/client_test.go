@@ -150,3 +150,5 @@ func TestReader(t *testing.T) {
 		}
 	}
 }
+
+func testKey(seed byte) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytesOf(seed)) }

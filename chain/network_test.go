@@ -2,7 +2,6 @@ package chain_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -147,7 +146,7 @@ func TestWrongNetwork(t *testing.T) {
 				t.Errorf("%s: account: %v", tc.name, err)
 			}
 			// a wallet's address depends on the network: nothing is signed here
-			_, err = chain.NewWriter(ctx, cl, ed25519.NewKeyFromSeed(bytesOf(9)), nil)
+			_, err = chain.NewWriter(ctx, cl, testKey(9), nil)
 		}
 		if tc.good && err != nil || !tc.good && !errors.As(err, &disagrees) {
 			t.Errorf("%s: %v", tc.name, err)

@@ -15,6 +15,7 @@ import (
 
 // TestSettle: what became of a payment is found out, and nothing is signed for it.
 func TestSettle(t *testing.T) {
+	t.Parallel()
 	for i, tc := range []struct {
 		name    string
 		taken   bool // the chain gets the message

@@ -26,9 +26,6 @@ const (
 	// block of before may come into a masterchain block of after.
 	voidAfter    = 60 * time.Second
 	maxPaymentID = 256 // bytes of a payment id
-	// feeReserve is what a wallet must hold beyond the amounts, in nanocoins: its
-	// own gas and the forwarding of one message. Unused, it stays.
-	feeReserve = 10_000_000
 )
 
 // errSpentElsewhere says that the wallet's sequence number was used by a message
@@ -78,8 +75,8 @@ func (w *Writer) Address() attestation.Address { return w.wallet.Address() }
 // used it. An unfinished payment with another id is finished first.
 //
 // That the wallet has sent the messages does not say that the receivers liked
-// them; see [Client.WaitAccount]. Too little money is bad input, found before
-// anything is signed; ctx ending is "could not find out".
+// them; see [Client.WaitAccount]. Too little money ([Writer.Needs]) is bad input,
+// found before anything is signed; ctx ending is "could not find out".
 func (w *Writer) Send(ctx context.Context, id string, msgs ...Message) (*Sent, error) {
 	if id == "" || len(id) > maxPaymentID {
 		return nil, attestation.BadInput("payment id: %d bytes, want 1 to %d", len(id), maxPaymentID)
@@ -97,16 +94,19 @@ func (w *Writer) Send(ctx context.Context, id string, msgs ...Message) (*Sent, e
 	if err != nil {
 		return nil, err
 	}
-	if in == nil || in.Void {
+	switch {
+	case in == nil || in.Void:
 		in = &Intent{ID: id, Wallet: w.Address().String(), Orders: orders}
 		if err := w.sign(ctx, in, msgs); err != nil {
 			return nil, err
 		}
+	case !slices.EqualFunc(in.Orders, orders, bytes.Equal):
+		return nil, attestation.BadInput("payment %q was something else before: an id can't be used twice", id)
+	}
+	if !in.Done { // also one that the journal does not name as pending
 		if err := w.finish(ctx, in, true); err != nil {
 			return nil, fmt.Errorf("payment %q: %w", id, err)
 		}
-	} else if !slices.EqualFunc(in.Orders, orders, bytes.Equal) {
-		return nil, attestation.BadInput("payment %q was something else before: an id can't be used twice", id)
 	}
 	if in.Sent == nil {
 		return nil, attestation.BadInput("payment %q: %s", id, in.Fail)
@@ -177,9 +177,9 @@ func (w *Writer) sign(ctx context.Context, in *Intent, msgs []Message) error {
 	if err != nil {
 		return err
 	}
-	need := big.NewInt(feeReserve)
-	for _, m := range msgs {
-		need.Add(need, m.Amount)
+	need, err := w.needs(acc, msgs)
+	if err != nil {
+		return err
 	}
 	if acc.Balance.Cmp(need) < 0 {
 		return attestation.BadInput("wallet %s holds %s nanocoins, the payment needs %s with fees", w.Address(), acc.Balance, need)

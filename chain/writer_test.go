@@ -141,6 +141,7 @@ func received(t *testing.T, cl *chain.Client, a attestation.Address) int64 {
 // TestWriterCrash stops a payment at every step, starts over from what the
 // journal holds, and counts what the receiver got.
 func TestWriterCrash(t *testing.T) {
+	t.Parallel()
 	c := start(t, devnet.Options{BlockInterval: 20 * time.Millisecond, Liteservers: 1})
 	ls := c.Liteservers()[0]
 	for i, tc := range []struct {
@@ -214,6 +215,7 @@ func TestWriterCrash(t *testing.T) {
 // TestWriterSharedWallet lets another program use the wallet's next sequence
 // number: the payment is made all the same, and once.
 func TestWriterSharedWallet(t *testing.T) {
+	t.Parallel()
 	c := start(t, devnet.Options{BlockInterval: 20 * time.Millisecond})
 	cl := dial(t, c)
 	j := &chain.MemoryJournal{}
@@ -251,6 +253,7 @@ func TestWriterSharedWallet(t *testing.T) {
 
 // TestWriterExpired lets the signed message expire on the virtual clock.
 func TestWriterExpired(t *testing.T) {
+	t.Parallel()
 	clock := devnet.NewClock(time.Unix(1_800_000_000, 0))
 	c := start(t, devnet.Options{BlockInterval: 20 * time.Millisecond, Now: clock.Now})
 	cl := dial(t, c)
@@ -277,6 +280,7 @@ func TestWriterExpired(t *testing.T) {
 
 // TestSendExternal deploys a wallet by an external message of its own.
 func TestSendExternal(t *testing.T) {
+	t.Parallel()
 	c := start(t, devnet.Options{BlockInterval: 20 * time.Millisecond})
 	cl := dial(t, c)
 	ctx := testContext(t)
