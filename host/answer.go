@@ -38,12 +38,29 @@ func (n *node) answerAll(ctx context.Context, proc *process) error {
 		return err
 	}
 	var errs []error
+	if uncovered(rec) { // it can only be answered with an anchor
+		if err := n.anchorOnce(ctx, proc); err != nil {
+			errs = append(errs, err)
+		} else if rec, err = n.op.Record(ctx); err != nil {
+			return err
+		}
+	}
 	for id, c := range rec.State.Book.Challenges {
 		if err := n.answer(ctx, proc, rec, id, c); err != nil {
 			errs = append(errs, fmt.Errorf("challenge %x: %w", id[:8], err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// uncovered says whether a receipt that somebody challenged is in no anchor yet.
+func uncovered(rec *registry.Node) bool {
+	for _, c := range rec.State.Book.Challenges {
+		if !c.Log && c.Size == 0 && c.Number >= rec.Anchor.Size {
+			return true
+		}
+	}
+	return false
 }
 
 // answer sends the proof that a challenge asks for. It checks it first: a wrong

@@ -156,7 +156,11 @@ func printStatus(w io.Writer, r *statusReport) {
 }
 
 func printChain(w io.Writer, c *host.ChainStatus) {
-	fmt.Fprintf(w, "chain     %s, epoch %d until %s, %d anchored at %s (block %d)\n", c.Status, c.Epoch, c.Expires.Format(time.RFC3339), c.AnchorSize, c.AnchorTime.Format(time.RFC3339), c.Block)
+	anchored := "nothing anchored"
+	if c.AnchorSize > 0 {
+		anchored = fmt.Sprintf("%d anchored at %s", c.AnchorSize, c.AnchorTime.Format(time.RFC3339))
+	}
+	fmt.Fprintf(w, "chain     %s, epoch %d until %s, %s (block %d)\n", c.Status, c.Epoch, c.Expires.Format(time.RFC3339), anchored, c.Block)
 	fmt.Fprintf(w, "lag       %.0f s of %.0f s merge delay\n", c.Lag, c.MergeDelay)
 	fmt.Fprintf(w, "stake     %s (at least %s), on its way out %s", command.Coins(c.Stake), command.Coins(c.MinStake), command.Coins(c.Unbonding))
 	if c.UnbondingAt != nil {

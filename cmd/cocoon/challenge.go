@@ -23,12 +23,14 @@ var challengeCommand = &command.Command{
 	Long: "For a receipt that is not in the log although the merge delay is over. The wallet pays a\n" +
 		"bond; the node must prove the receipt to be in its log within the answer window, or lose\n" +
 		"stake, of which you get a part. A node that has the receipt in its log gets half the bond:\n" +
-		"so the log is looked at first, and nothing is sent when it holds the receipt.",
+		"so the log is looked at first, and nothing is sent when it holds the receipt. --collect ends a\n" +
+		"challenge that was not answered in time, and pays out what the node owes the wallet.",
 	Example: "cocoon challenge receipts/1795572000-ab12cd34-7.receipt --wallet wallet.key",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
 		unread := fs.Bool("unread", false, "send it also when the log can't be read, as when its node is gone")
+		collect := fs.Bool("collect", false, "take what an earlier challenge of this receipt brought")
 		wallet := fs.String("wallet", "", "`file` with the key of the wallet that pays and is paid")
 		return func(ctx context.Context, env *command.Env) error {
 			if err := args(env, 1, "one receipt"); err != nil {
@@ -37,12 +39,15 @@ var challengeCommand = &command.Command{
 			if *wallet == "" {
 				return attestation.BadInput("challenge needs --wallet: the wallet that pays the bond; --help explains")
 			}
-			return challenge(ctx, env, &s, *wallet, *unread)
+			if *collect && *unread {
+				return attestation.BadInput("--collect and --unread exclude each other")
+			}
+			return challenge(ctx, env, &s, *wallet, *unread, *collect)
 		}
 	},
 }
 
-func challenge(ctx context.Context, env *command.Env, s *settings, walletFile string, unread bool) error {
+func challenge(ctx context.Context, env *command.Env, s *settings, walletFile string, unread, collect bool) error {
 	f, src, err := loadReceipt(env.Args[0])
 	if err != nil {
 		return err
@@ -65,8 +70,10 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 	if err != nil {
 		return err
 	}
-	if err := challengeable(ctx, sess, root, f.Receipt, src, unread); err != nil {
-		return err
+	if !collect {
+		if err := challengeable(ctx, sess, root, f.Receipt, src, unread); err != nil {
+			return err
+		}
 	}
 	o, err := host.OpenOperator(ctx, sess.chain, key, sess.root, 0, filepath.Join(filepath.Dir(env.Args[0]), "payments"))
 	if err != nil {
@@ -80,6 +87,9 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 	}
 	m := &contracts.ChallengeReceipt{ChainID: id, Payout: o.Wallet(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
 	m.Sign(f.HolderKey())
+	if collect {
+		return collected(ctx, env, o, f.Receipt.Head.Node, m.ID())
+	}
 	bond := root.State.Params.ChallengeBond
 	err = o.Send(ctx, fmt.Sprintf("challenge %x of node %v", m.ID(), f.Receipt.Head.Node), bond+contracts.ValueChallenge, func(q uint64) host.Message {
 		m.QueryID = q
@@ -93,6 +103,23 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 		err = env.PrintJSON(map[string]any{"challenge": hexOf(m.ID()), "node": f.Receipt.Head.Node, "bond_nano": bond, "answer_until": deadline, "simulated": simulated(sess.policy)})
 	} else {
 		_, err = fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), command.Coins(bond))
+	}
+	return errors.Join(err, o.Told())
+}
+
+// collected takes what a challenge brought.
+func collected(ctx context.Context, env *command.Env, o *host.Operator, node attestation.Address, id [32]byte) error {
+	amount, err := o.Collect(ctx, node, id)
+	if err != nil {
+		return err
+	}
+	if t := o.Repeated(); !t.IsZero() {
+		env.Logf("this was begun at %s, and is done", t.Format(time.RFC3339))
+	}
+	if env.JSON {
+		err = env.PrintJSON(map[string]any{"challenge": hexOf(id), "node": node, "collected_nano": amount})
+	} else {
+		_, err = fmt.Fprintf(env.Stdout, "collected %s of challenge %x\n", command.Coins(amount), id)
 	}
 	return errors.Join(err, o.Told())
 }

@@ -28,7 +28,9 @@ import (
 const Module = "github.com/cocoon-go/cocoon"
 
 // Build builds cocoon, cocoon-node and cocoon-enclave into a directory.
-func Build(ctx context.Context, dir string) error {
+func Build(ctx context.Context, dir string) error { return build(ctx, dir) }
+
+func build(ctx context.Context, dir string, flags ...string) error {
 	root, err := Root(ctx)
 	if err != nil {
 		return err
@@ -36,7 +38,8 @@ func Build(ctx context.Context, dir string) error {
 	if err := look(filepath.Join(root, "cmd")); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", dir+string(filepath.Separator), "./cmd/...")
+	args := append([]string{"build", "-trimpath", "-o", dir + string(filepath.Separator)}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/...")...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

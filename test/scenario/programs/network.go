@@ -1,0 +1,266 @@
+package programs
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/devnet"
+	"github.com/cocoon-go/cocoon/chain/devnet/network"
+	"github.com/cocoon-go/cocoon/enclave/device/simdevice"
+	"github.com/cocoon-go/cocoon/enclave/engine/tinylm"
+)
+
+// networkWait only ends scripts that would fail anyway.
+const networkWait = 90 * time.Second
+
+// place is a dev network of one script, whose clock can be moved ahead, and what
+// runs on it.
+type place struct {
+	net   *network.Network
+	bin   string
+	work  string
+	ahead atomic.Int64 // seconds
+	up    *exec.Cmd    // the node, while it runs
+	log   *lockedBuffer
+}
+
+type placeKey struct{}
+
+func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*place) }
+
+// NetworkScripts runs the scripts of testdata/script. Every script has a dev
+// network of its own, in net, and programs of [BuildWithClock] from bin. The
+// registry wants a stake, receipts must be anchored within three seconds, and the
+// answer window is a day. operator.key and client.key are funded wallets,
+// governor.key decides over the registry; $MEASUREMENT is the enclave's. Script
+// commands beside testscript's own:
+//
+//	exits CODE PROGRAM ARG...   runs, and compares the exit code
+//	node CODE COMMAND ARG...    is exits CODE cocoon-node with the flags that an
+//	                            operator's commands need
+//	up ARG...                   starts the node, and waits until it serves: $RELAY,
+//	                            $NODE and $EPOCH are set
+//	down, crash                 ends it as its operator does, or as a power cut does
+//	ahead DURATION              moves the clock of the chain, and of all programs
+//	until KEY VALUE PROGRAM ARG...
+//	                            runs it until its JSON has the value
+//	jsonis, jsonkeys            as in [Scripts]
+func NetworkScripts(t *testing.T, bin string) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": runs, "node": nodeRuns, "up": upRuns, "down": down, "crash": crash, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
+		},
+		Setup: func(e *testscript.Env) error { return setupPlace(e, bin) },
+	})
+}
+
+func setupPlace(e *testscript.Env, bin string) error {
+	p := &place{bin: bin, work: e.WorkDir}
+	e.Values[placeKey{}] = p
+	m, err := simdevice.Measurement(filepath.Join(bin, "cocoon-enclave"))
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(e.WorkDir, "net")
+	config := filepath.Join(e.WorkDir, "config", "cocoon")
+	for _, d := range []string{dir, config, filepath.Join(e.WorkDir, "home")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return err
+		}
+	}
+	p.net, err = network.Start(context.Background(), network.Options{
+		Dir: dir, Measurements: [][32]byte{m}, Models: map[[32]byte]contracts.Model{tinylm.Digest(): {Licence: "Apache-2.0", URL: "embedded"}},
+		Params: func(c *contracts.Params) {
+			c.MinStake, c.ForkLoss, c.ReceiptLoss = 5e9, 2e9, 1e9
+			c.MergeDelay, c.AnswerWindow, c.Unbonding, c.GovernanceDelay = 3, 86400, 3*86400, 4*86400
+		},
+		Chain: devnet.Options{BlockInterval: 100 * time.Millisecond, Now: p.now},
+	})
+	if err != nil {
+		return err
+	}
+	e.Defer(func() {
+		if p.up != nil {
+			_ = p.up.Process.Kill()
+			_ = p.up.Wait()
+		}
+		_ = p.net.Close()
+	})
+	for k, v := range map[string]string{
+		"HOME": filepath.Join(e.WorkDir, "home"), "XDG_CONFIG_HOME": filepath.Join(e.WorkDir, "config"),
+		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "MEASUREMENT": hex.EncodeToString(m[:]),
+	} {
+		e.Setenv(k, v)
+	}
+	for _, name := range []string{network.PolicyFile, network.TONFile, network.RegistryFile} {
+		if err := copyFile(filepath.Join(config, name), filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return p.keys()
+}
+
+func (p *place) now() time.Time { return time.Now().Add(time.Duration(p.ahead.Load()) * time.Second) }
+
+// keys writes the keys of the network, and funds a client.
+func (p *place) keys() error {
+	_, client, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	for name, key := range map[string]ed25519.PrivateKey{"operator.key": p.net.Operator, "governor.key": p.net.Governor, "client.key": client} {
+		if err := os.WriteFile(filepath.Join(p.work, name), []byte(hex.EncodeToString(key.Seed())+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	w, err := chain.NewWallet(client, p.net.Chain.GlobalID())
+	if err != nil {
+		return err
+	}
+	return p.net.Chain.Faucet(context.Background(), w.Address(), 10e9)
+}
+
+func runs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+	}
+	if code := exitCode(ts, args[1:]); strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+func exitCode(ts *testscript.TestScript, args []string) int {
+	err := ts.Exec(args[0], args[1:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	ts.Check(err)
+	return 0
+}
+
+// flags are what every command of an operator needs.
+func (p *place) flags(args []string) []string {
+	return append(args, "--dir", "node", "--ton-config", filepath.Join("net", network.TONFile), "--registry", filepath.Join("net", network.RegistryFile), "--wallet", "operator.key")
+}
+
+func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: node CODE COMMAND ARG...")
+	}
+	if args[1] == "up" {
+		args = append(args, "--simulated", filepath.Join("net", network.PlatformDir))
+	}
+	runs(ts, false, append([]string{args[0], "cocoon-node"}, placeOf(ts).flags(args[1:])...))
+}
+
+func upRuns(ts *testscript.TestScript, neg bool, args []string) {
+	p := placeOf(ts)
+	if neg || p.up != nil {
+		ts.Fatalf("usage: up ARG..., when it does not run")
+	}
+	args = append([]string{"up", "--json", "--simulated", filepath.Join("net", network.PlatformDir), "--endorsements", filepath.Join("net", network.EndorsementsDir)}, args...)
+	p.up, p.log = exec.Command(filepath.Join(p.bin, "cocoon-node"), p.flags(args)...), &lockedBuffer{}
+	p.up.Dir, p.up.Stderr = p.work, p.log
+	p.up.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "XDG_CONFIG_HOME="+ts.Getenv("XDG_CONFIG_HOME"))
+	stdout, err := p.up.StdoutPipe()
+	ts.Check(err)
+	ts.Check(p.up.Start())
+	giveUp := time.AfterFunc(networkWait, func() { _ = p.up.Process.Kill() })
+	defer giveUp.Stop()
+	var ready struct {
+		Relay, Node string
+		Epoch       int
+	}
+	if err := json.NewDecoder(stdout).Decode(&ready); err != nil {
+		ts.Fatalf("the node does not serve: %v\n%s", err, p.log)
+	}
+	for k, v := range map[string]string{"RELAY": ready.Relay, "NODE": ready.Node, "EPOCH": strconv.Itoa(ready.Epoch)} {
+		ts.Setenv(k, v)
+	}
+}
+
+func down(ts *testscript.TestScript, neg bool, args []string)  { end(ts, os.Interrupt) }
+func crash(ts *testscript.TestScript, neg bool, args []string) { end(ts, syscall.SIGKILL) }
+
+func end(ts *testscript.TestScript, s os.Signal) {
+	p := placeOf(ts)
+	if p.up == nil {
+		ts.Fatalf("the node does not run")
+	}
+	giveUp := time.AfterFunc(networkWait, func() { _ = p.up.Process.Kill() })
+	defer giveUp.Stop()
+	_ = p.up.Process.Signal(s)
+	if err := p.up.Wait(); err != nil && s == os.Interrupt {
+		ts.Fatalf("the node does not end well: %v\n%s", err, p.log)
+	}
+	ts.Logf("%s", p.log)
+	p.up = nil
+}
+
+func ahead(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ahead DURATION")
+	}
+	by, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	p := placeOf(ts)
+	to := p.ahead.Load() + int64(by.Seconds())
+	// Programs and chain may be a moment apart: a head may be a minute old.
+	path := filepath.Join(ts.Getenv("HOME"), clockFile)
+	ts.Check(os.WriteFile(path+".new", []byte(strconv.FormatInt(to, 10)), 0o600))
+	p.ahead.Store(to)
+	ts.Check(os.Rename(path+".new", path))
+	want := uint32(p.now().Unix())
+	for end := time.Now().Add(networkWait); p.net.Chain.Head().UTime < want; {
+		if time.Now().After(end) {
+			ts.Fatalf("the chain's clock does not move")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: until KEY VALUE PROGRAM ARG...")
+	}
+	var last string
+	for end := time.Now().Add(networkWait); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		cmd := exec.Command(filepath.Join(placeOf(ts).bin, args[2]), args[3:]...)
+		cmd.Dir = placeOf(ts).work
+		cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "XDG_CONFIG_HOME="+ts.Getenv("XDG_CONFIG_HOME"))
+		out, _ := cmd.Output()
+		var v any
+		_ = json.Unmarshal(out, &v)
+		for _, k := range strings.Split(args[0], ".") {
+			m, _ := v.(map[string]any)
+			v = m[k]
+		}
+		got, err := json.Marshal(v)
+		ts.Check(err)
+		if last = string(bytes.Trim(got, `"`)); last == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("%s is %s, and does not become %s\n%s", args[0], last, args[1], fmt.Sprint(placeOf(ts).log))
+}
