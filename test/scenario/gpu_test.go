@@ -78,6 +78,20 @@ func TestGPUNode(t *testing.T) {
 		if err := json.Unmarshal([]byte(verify("--json")), &v); err != nil {
 			t.Fatal(err)
 		}
+		if code == 0 {
+			saved := file("saved")
+			verify("--save", saved)
+			// offline, nobody asks the registry about code and model
+			for name, want := range map[string]int{"bundle.cbor": 3, "2.nvidia": 0, "9.nvidia": 0} {
+				cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "cocoon"), "verify", "evidence", filepath.Join(saved, name),
+					"--endorsements", filepath.Join(saved, "endorsements"), "--policy", file(network.PolicyFile))
+				out, _ := cmd.Output()
+				if got := cmd.ProcessState.ExitCode(); got != want || !bytes.Contains(out, []byte("SIMULATED: ")) ||
+					!bytes.Contains(out, []byte("the measurements of the device are those that the vendor published")) || bytes.Contains(out, []byte("FAIL")) {
+					t.Errorf("verify evidence %s: exit code %d\n%s", name, got, out)
+				}
+			}
+		}
 		if !v.Simulated || v.Accepted != (code == 0) || len(v.Facts.GPUs) != 8 || v.Facts.GPUs[7].Kind != "hopper" || v.Facts.GPUs[7].Feature != "mpt" {
 			t.Errorf("%+v", v)
 		}
