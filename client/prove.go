@@ -44,13 +44,7 @@ func (c *Client) Prove(ctx context.Context, src Source, r *receipt.Receipt) (*re
 	if err != nil {
 		return nil, err
 	}
-	tiles, err := translog.NewTileReader(cp.Size, cp.Root, func(ctx context.Context, path string) ([]byte, error) {
-		data, err := c.fetch(ctx, src.Endpoint, "/log/"+path, 1<<14)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-		}
-		return data, nil
-	})
+	tiles, err := c.tiles(src.Endpoint, cp.Size, cp.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +81,17 @@ func (c *Client) Prove(ctx context.Context, src Source, r *receipt.Receipt) (*re
 		return nil, err
 	}
 	return p, nil
+}
+
+// tiles reads a log of a size and root from a relay.
+func (c *Client) tiles(relay string, size uint64, root [32]byte) (*translog.TileReader, error) {
+	return translog.NewTileReader(size, root, func(ctx context.Context, path string) ([]byte, error) {
+		data, err := c.fetch(ctx, relay, "/log/"+path, 1<<14)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		}
+		return data, nil
+	})
 }
 
 // depths are how many transactions of a node are read, one after the other, to

@@ -12,17 +12,22 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 var nodeCommand = &command.Command{
-	Name: "node", Args: "ADDRESS", Short: "show everything that the chain proves of one node",
+	Name: "node", Args: "ADDRESS", Short: "show a node: what the chain proves of it, and whether its relay tells the same",
 	Long: "State, epochs with their keys and measurements, price, stake, anchor and open challenges, as\n" +
-		"proved from the trusted block. Whether the node passes your policy, verify node tells.",
+		"proved from the trusted block. Then the node's relay is asked for bundle and log: they are\n" +
+		"compared with the chain, and the node is judged under your policy. The exit code says what\n" +
+		"came of that; a relay that can't be asked is \"could not find out\". --chain-only leaves it out.",
 	Example: "cocoon node 0:a52ceb30…",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
+		s.registerEndorsements(fs)
+		only := fs.Bool("chain-only", false, "do not ask the node's relay")
 		return func(ctx context.Context, env *command.Env) error {
 			if err := args(env, 1, "one address"); err != nil {
 				return err
@@ -37,21 +42,56 @@ var nodeCommand = &command.Command{
 			}
 			defer sess.close()
 			warnSimulated(env.Stderr, simulated(sess.policy))
-			reader := registry.Reader{Reader: sess.chain}
-			n, err := reader.Node(ctx, addr)
-			if err != nil {
-				return err
-			}
-			if n.Root != sess.root {
-				return attestation.Refused("node %v belongs to registry %v, not to %v", addr, n.Root, sess.root)
-			}
-			slot, err := slotOf(ctx, reader, n)
-			if err != nil {
-				return err
-			}
-			return printNode(env, n, slot, simulated(sess.policy))
+			return showNode(ctx, env, sess, addr, *only)
 		}
 	},
+}
+
+func showNode(ctx context.Context, env *command.Env, sess *session, addr attestation.Address, chainOnly bool) error {
+	reader := registry.Reader{Reader: sess.chain}
+	acc, err := sess.chain.Account(ctx, addr)
+	if err != nil {
+		return err
+	}
+	n, err := registry.NodeOf(acc)
+	if err != nil {
+		return err
+	}
+	if n.Root != sess.root {
+		return attestation.Refused("node %v belongs to registry %v, not to %v", addr, n.Root, sess.root)
+	}
+	slot, err := slotOf(ctx, reader, n)
+	if err != nil {
+		return err
+	}
+	v := nodeView{node: n, slot: slot, simulated: simulated(sess.policy), proof: proofLine{
+		Block: n.At.Seqno, RootHash: hexOf(n.At.RootHash), Time: n.At.Time.UTC(), Trusted: sess.trusted.Seqno, Bytes: len(acc.Proof)}}
+	var wrong error
+	if !chainOnly {
+		_, v.relay, wrong = sess.CheckNode(ctx, addr)
+	}
+	if err := printNode(env, &v); err != nil {
+		return err
+	}
+	return reported(env, wrong)
+}
+
+// nodeView is all that is shown of a node.
+type nodeView struct {
+	node      *registry.Node
+	slot      *slotLine
+	proof     proofLine
+	relay     client.Trail // nil: not asked
+	simulated bool
+}
+
+// proofLine says what proves the record.
+type proofLine struct {
+	Block    uint32    `json:"block"`
+	RootHash string    `json:"root_hash"`
+	Time     time.Time `json:"time"`
+	Trusted  uint32    `json:"trusted_block"` // that it leads from
+	Bytes    int       `json:"bytes"`
 }
 
 type epochLine struct {
@@ -135,7 +175,8 @@ func restsOn(e registry.Epoch) string {
 	return byContract
 }
 
-func printNode(env *command.Env, n *registry.Node, slot *slotLine, simulated bool) error {
+func printNode(env *command.Env, v *nodeView) error {
+	n, slot := v.node, v.slot
 	var epochs []epochLine
 	for _, number := range slices.Sorted(maps.Keys(n.Epochs)) {
 		e := n.Epochs[number]
@@ -157,13 +198,14 @@ func printNode(env *command.Env, n *registry.Node, slot *slotLine, simulated boo
 			"price_prompt_nano_per_million": n.PromptPrice, "price_completion_nano_per_million": n.CompletionPrice,
 			"stake_nano": n.Stake, "unbonding_nano": n.State.Unbonding, "epochs": epochs, "current_epoch": n.Current,
 			"anchor": map[string]any{"size": n.Anchor.Size, "root": hexOf(n.Anchor.Root), "time": n.Anchor.Time},
-			"slot":   slot, "challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": simulated,
+			"slot":   slot, "challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": v.simulated,
+			"proof": v.proof, "relay": stepsJSON(v.relay),
 		})
 	}
 	w := env.Stdout
-	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s\n",
+	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s, root %s, from your trusted block %d (%d bytes)\n",
 		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
-		n.Anchor.Size, n.Anchor.Time.Format(time.RFC3339), n.Anchor.Root, n.At.Seqno, n.At.Time.UTC().Format(time.RFC3339))
+		n.Anchor.Size, n.Anchor.Time.Format(time.RFC3339), n.Anchor.Root, v.proof.Block, v.proof.Time.Format(time.RFC3339), v.proof.RootHash, v.proof.Trusted, v.proof.Bytes)
 	for _, e := range epochs {
 		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  evidence    %s\n  receipt key %s\n", e.Number,
 			e.RegisteredAt.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.ClaimsDigest, e.Measurement, e.Platform, evidenceText[e.Evidence], e.ReceiptKey)
@@ -171,5 +213,6 @@ func printNode(env *command.Env, n *registry.Node, slot *slotLine, simulated boo
 	for _, c := range challenges {
 		fmt.Fprintf(w, "challenge %s about %s %d: answer before %s or lose %s\n", c.ID, c.About, c.Number, c.Deadline.Format(time.RFC3339), command.Coins(c.Loss))
 	}
+	writeTrail(w, v.relay)
 	return nil
 }

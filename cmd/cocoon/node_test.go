@@ -22,7 +22,7 @@ func TestNodeByQuorum(t *testing.T) {
 		n := &registry.Node{Current: 1, Epochs: map[uint32]registry.Epoch{1: {Number: 1, ByQuorum: c.quorum}}, State: &contracts.NodeState{}}
 		for json, want := range map[bool]string{false: c.text, true: c.json} {
 			var out bytes.Buffer
-			if err := printNode(&command.Env{Stdout: &out, JSON: json}, n, nil, false); err != nil {
+			if err := printNode(&command.Env{Stdout: &out, JSON: json}, &nodeView{node: n}); err != nil {
 				t.Fatal(err)
 			}
 			if !strings.Contains(out.String(), want) {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -17,11 +20,15 @@ import (
 
 var nodesCommand = &command.Command{
 	Name: "nodes", Short: "list the nodes of the registry, as the chain proves them",
-	Long:    "What is listed is what the chain says; whether a node passes your policy, verify node tells.",
+	Long: "What is listed is what the chain says. --check also asks every node's relay whether it tells\n" +
+		"the same, and judges the node under your policy, as `cocoon node` does; the exit code is then\n" +
+		"that of the worst node.",
 	Example: "cocoon nodes --json",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
+		s.registerEndorsements(fs)
+		check := fs.Bool("check", false, "ask the nodes' relays too")
 		return func(ctx context.Context, env *command.Env) error {
 			if err := args(env, 0, "no arguments"); err != nil {
 				return err
@@ -32,7 +39,7 @@ var nodesCommand = &command.Command{
 			}
 			defer sess.close()
 			warnSimulated(env.Stderr, simulated(sess.policy))
-			return listNodes(ctx, env, sess)
+			return listNodes(ctx, env, sess, *check)
 		}
 	},
 }
@@ -50,35 +57,83 @@ type nodeLine struct {
 	AnchorSize  uint64              `json:"anchor_size"`
 	AnchorTime  time.Time           `json:"anchor_time"`
 	Block       uint32              `json:"block"`
+	Relay       []stepJSON          `json:"relay"` // empty unless it was asked
+	Error       *command.Failure    `json:"error"` // why there is no more, or what is wrong with it; null for nothing
+
+	trail client.Trail
 }
 
-func listNodes(ctx context.Context, env *command.Env, sess *session) error {
-	reader := registry.Reader{Reader: sess.chain}
-	root, err := reader.Root(ctx, sess.root)
+// readLine reads one node. What is wrong with it is in the line, and returned.
+func readLine(ctx context.Context, sess *session, a attestation.Address, check bool) (nodeLine, error) {
+	l := nodeLine{Address: a, Relay: []stepJSON{}}
+	n, err := registry.Reader{Reader: sess.chain}.Node(ctx, a)
+	if err == nil {
+		e, _ := n.Epoch(n.Current)
+		l = nodeLine{Address: a, Status: n.Status, Epoch: n.Current, Expires: e.Expires, Endpoint: n.Endpoint, Measurement: hexOf(e.Measurement),
+			Prompt: n.PromptPrice, Completion: n.CompletionPrice, Stake: n.Stake, AnchorSize: n.Anchor.Size, AnchorTime: n.Anchor.Time, Block: n.At.Seqno, Relay: l.Relay}
+		if check {
+			_, l.trail, err = sess.CheckNode(ctx, a)
+			l.Relay = stepsJSON(l.trail)
+		}
+	}
+	if err != nil {
+		f := command.FailureOf(err)
+		l.Error = &f
+		err = fmt.Errorf("node %v: %w", a, err)
+	}
+	return l, err
+}
+
+func listNodes(ctx context.Context, env *command.Env, sess *session, check bool) error {
+	root, err := registry.Reader{Reader: sess.chain}.Root(ctx, sess.root)
 	if err != nil {
 		return err
 	}
-	lines := []nodeLine{}
-	for _, a := range root.Nodes {
-		n, err := reader.Node(ctx, a)
-		if err != nil {
-			return fmt.Errorf("node %v: %w", a, err)
-		}
-		e, _ := n.Epoch(n.Current)
-		lines = append(lines, nodeLine{a, n.Status, n.Current, e.Expires, n.Endpoint, fmt.Sprintf("%x", e.Measurement),
-			n.PromptPrice, n.CompletionPrice, n.Stake, n.Anchor.Size, n.Anchor.Time, n.At.Seqno})
+	lines, errs := make([]nodeLine, len(root.Nodes)), make([]error, len(root.Nodes))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 8) // nodes that are asked at the same time
+	for i, a := range root.Nodes {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			lines[i], errs[i] = readLine(ctx, sess, a, check)
+		})
 	}
+	wg.Wait()
+	wrong := errors.Join(errs...)
 	if env.JSON {
-		return env.PrintJSON(map[string]any{"registry": sess.root, "nodes": lines, "simulated": simulated(sess.policy)})
+		if err := env.PrintJSON(map[string]any{"registry": sess.root, "nodes": lines, "simulated": simulated(sess.policy)}); err != nil {
+			return err
+		}
+		return reported(env, wrong)
 	}
 	for _, l := range lines {
-		fmt.Fprintf(env.Stdout, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  log         %d receipts anchored at %s\n",
-			l.Address, l.Status, l.Epoch, l.Expires.Format(time.RFC3339), l.Endpoint, l.Measurement, l.Prompt, l.Completion, l.AnchorSize, l.AnchorTime.Format(time.RFC3339))
+		writeNodeLine(env.Stdout, &l)
 	}
 	if len(lines) == 0 {
 		env.Logf("registry %v lists no node", sess.root)
 	}
-	return nil
+	return reported(env, wrong)
+}
+
+func writeNodeLine(w io.Writer, l *nodeLine) {
+	if l.Status == "" {
+		fmt.Fprintf(w, "%v\n  NOT READABLE  %s\n", l.Address, l.Error.Message)
+		return
+	}
+	fmt.Fprintf(w, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  stake       %s\n  log         %d receipts anchored at %s\n",
+		l.Address, l.Status, l.Epoch, l.Expires.Format(time.RFC3339), l.Endpoint, l.Measurement, l.Prompt, l.Completion, command.Coins(l.Stake), l.AnchorSize, l.AnchorTime.Format(time.RFC3339))
+	writeTrail(indented{w}, l.trail)
+}
+
+// indented writes each line after two spaces. It gets whole lines.
+type indented struct{ w io.Writer }
+
+func (i indented) Write(p []byte) (int, error) {
+	if _, err := i.w.Write(append([]byte("  "), p...)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 var verifyNodeCommand = &command.Command{

@@ -135,9 +135,10 @@ func simulated(p *attestation.Policy) bool { return len(p.SimulatedRoots()) > 0 
 // session is a connected client; close ends it.
 type session struct {
 	*client.Client
-	chain  *chain.Client
-	policy *attestation.Policy
-	root   attestation.Address
+	chain   *chain.Client
+	policy  *attestation.Policy
+	root    attestation.Address
+	trusted chain.BlockID
 }
 
 func (s *session) close() { _ = s.chain.Close() }
@@ -148,7 +149,8 @@ func (s *settings) connect(ctx context.Context, env *command.Env, edit func(*cli
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.loadTON(); err != nil {
+	ton, err := s.loadTON()
+	if err != nil {
 		return nil, err
 	}
 	root, err := s.loadRegistry()
@@ -173,7 +175,7 @@ func (s *settings) connect(ctx context.Context, env *command.Env, edit func(*cli
 		c.Close()
 		return nil, err
 	}
-	return &session{sdk, c, policy, root}, nil
+	return &session{sdk, c, policy, root, ton.Trusted()}, nil
 }
 
 const simulatedNotice = "SIMULATED: the evidence comes from a simulated platform; it proves the protocol and protects nothing"
