@@ -3,7 +3,10 @@ package attestation
 import (
 	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
@@ -18,18 +21,16 @@ func (v *Verifier) verifyDevices(data []byte, e *Endorsements, at time.Time) (*F
 	if err != nil {
 		return nil, err
 	}
-	var devices []*nvidia.Facts
-	for i, ev := range items {
-		if len(ev.Chain) == 0 {
-			if err := e.nvidia.Complete(ev); err != nil {
-				return nil, deviceError(i, len(items), err)
+	devices, err := together(len(items), func(i int) (*nvidia.Facts, error) {
+		if len(items[i].Chain) == 0 {
+			if err := e.nvidia.Complete(items[i]); err != nil {
+				return nil, err
 			}
 		}
-		f, err := v.nvidia.Verify(ev, nvidia.AnyNonceUnsafe(), &e.nvidia, at)
-		if err != nil {
-			return nil, deviceError(i, len(items), err)
-		}
-		devices = append(devices, f)
+		return v.nvidia.Verify(items[i], nvidia.AnyNonceUnsafe(), &e.nvidia, at)
+	})
+	if err != nil {
+		return nil, err
 	}
 	out := &Facts{Kind: KindNVIDIA, Devices: devices}
 	for i, d := range devices {
@@ -78,26 +79,55 @@ func (v *Verifier) verifyGPUs(b *Bundle, c *Claims, e *Endorsements, at time.Tim
 	if err != nil {
 		return nil, err
 	}
-	var devices []*nvidia.Facts
 	for i, data := range items {
 		if sha256.Sum256(data) != c.Body.GPUEvidence[i] {
 			return nil, False("evidence %d of %d of GPUs and switches is not what the claims name", i+1, len(items))
 		}
-		ev, err := nvidia.ParseEvidence(data)
-		if err != nil {
-			return nil, deviceError(i, len(items), err)
-		}
-		verify := v.nvidia.Verify
-		if v.policy.gpu.NRAS {
-			verify = v.nvidia.VerifyVouched
-		}
-		f, err := verify(ev, nvidia.WantNonce(nonce), &e.nvidia, at)
-		if err != nil {
-			return nil, deviceError(i, len(items), err)
-		}
-		devices = append(devices, f)
 	}
-	return devices, nil
+	verify := v.nvidia.Verify
+	if v.policy.gpu.NRAS {
+		verify = v.nvidia.VerifyVouched
+	}
+	return together(len(items), func(i int) (*nvidia.Facts, error) {
+		ev, err := nvidia.ParseEvidence(items[i])
+		if err != nil {
+			return nil, err
+		}
+		return verify(ev, nvidia.WantNonce(nonce), &e.nvidia, at)
+	})
+}
+
+// together verifies n devices on as many cores as there are, and returns the facts
+// in order. The error is that of the first device that has one, as if they were
+// verified one after the other; those after it are left out where they have not
+// begun.
+func together(n int, verify func(i int) (*nvidia.Facts, error)) ([]*nvidia.Facts, error) {
+	facts, errs := make([]*nvidia.Facts, n), make([]error, n)
+	var next atomic.Int64
+	var failed atomic.Bool
+	work := func() {
+		for !failed.Load() {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			if facts[i], errs[i] = verify(i); errs[i] != nil {
+				failed.Store(true)
+			}
+		}
+	}
+	var others sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, deviceError(i, n, err)
+		}
+	}
+	return facts, nil
 }
 
 func later(a, b time.Time) time.Time {

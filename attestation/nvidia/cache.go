@@ -1,6 +1,9 @@
 package nvidia
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
 
 // cache keeps up to max values; the oldest goes first. It holds only what
 // follows from the bytes that its key is a digest of, and so never goes stale.
@@ -9,39 +12,66 @@ type cache[V any] struct {
 	max int
 
 	mu     sync.Mutex
-	values map[[32]byte]V // guarded by mu
-	order  [][32]byte     // guarded by mu; ring of keys in order of insertion
-	next   int            // guarded by mu; where the ring goes on once full
+	values map[[32]byte]V          // guarded by mu
+	order  [][32]byte              // guarded by mu; ring of keys in order of insertion
+	next   int                     // guarded by mu; where the ring goes on once full
+	making map[[32]byte]*making[V] // guarded by mu; what somebody makes at the moment
+	built  int                     // guarded by mu; how often something was made
 }
 
-func newCache[V any](max int) *cache[V] { return &cache[V]{max: max, values: map[[32]byte]V{}} }
+// making is a value that is being made. Others may read it once done is closed.
+type making[V any] struct {
+	done chan struct{}
+	v    V
+	err  error
+}
 
-// get returns the value of a key, and makes it when it is not there. Failures
-// are not kept. Two callers may make the same value at the same time.
-func (c *cache[V]) get(key [32]byte, make func() (V, error)) (V, error) {
+func newCache[V any](max int) *cache[V] {
+	return &cache[V]{max: max, values: map[[32]byte]V{}, making: map[[32]byte]*making[V]{}}
+}
+
+// get returns the value of a key, and makes it when it is not there. Who asks for
+// a value that somebody makes waits for it, and gets the same result. Failures
+// are not kept.
+func (c *cache[V]) get(key [32]byte, build func() (V, error)) (V, error) {
 	if c == nil {
-		return make()
+		return build()
 	}
-	if v, ok := c.find(key); ok {
+	c.mu.Lock()
+	if v, ok := c.values[key]; ok {
+		c.mu.Unlock()
 		return v, nil
 	}
-	v, err := make()
-	if err == nil {
-		c.put(key, v)
+	if m := c.making[key]; m != nil {
+		c.mu.Unlock()
+		<-m.done
+		return m.v, m.err
 	}
-	return v, err
+	m := &making[V]{done: make(chan struct{})}
+	c.making[key] = m
+	c.built++
+	c.mu.Unlock()
+	defer c.made(key, m)
+	m.err = errUnmade // for those who wait, should build panic
+	m.v, m.err = build()
+	return m.v, m.err
 }
 
-func (c *cache[V]) find(key [32]byte) (V, bool) {
+var errUnmade = errors.New("another verification of the same bytes broke off")
+
+// made ends the wait of others, and keeps what is good.
+func (c *cache[V]) made(key [32]byte, m *making[V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v, ok := c.values[key]
-	return v, ok
+	delete(c.making, key)
+	if m.err == nil {
+		c.put(key, m.v)
+	}
+	close(m.done)
 }
 
+// put keeps a value; the caller holds mu.
 func (c *cache[V]) put(key [32]byte, v V) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if _, ok := c.values[key]; !ok {
 		if len(c.order) < c.max {
 			c.order = append(c.order, key)

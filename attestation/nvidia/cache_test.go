@@ -3,7 +3,60 @@ package nvidia
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 )
+
+// TestCacheTogether: who asks for a value that is being made waits for it, and a
+// failure is that of all who wait, and of nobody later.
+func TestCacheTogether(t *testing.T) {
+	bad := errors.New("bad")
+	for _, want := range []error{nil, bad} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache[int](2)
+			made, leave := 0, make(chan bool)
+			build := func() (int, error) { made++; <-leave; return 7, want }
+			for range 8 {
+				go func() {
+					if v, err := c.get([32]byte{1}, build); err != want || want == nil && v != 7 {
+						t.Errorf("%d, %v", v, err)
+					}
+				}()
+			}
+			synctest.Wait()
+			close(leave)
+			synctest.Wait()
+			if made != 1 || c.len() != map[bool]int{true: 1, false: 0}[want == nil] {
+				t.Errorf("made %d times, %d kept", made, c.len())
+			}
+			if v, err := c.get([32]byte{1}, func() (int, error) { return 8, nil }); err != nil || v != map[bool]int{true: 7, false: 8}[want == nil] {
+				t.Errorf("later %d, %v", v, err)
+			}
+		})
+	}
+}
+
+// A panic does not leave others waiting.
+func TestCachePanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, leave := newCache[int](2), make(chan bool)
+		go func() {
+			defer func() { _ = recover() }()
+			_, _ = c.get([32]byte{1}, func() (int, error) { <-leave; panic("broken") })
+		}()
+		synctest.Wait()
+		go func() {
+			if _, err := c.get([32]byte{1}, func() (int, error) { return 1, nil }); err != errUnmade {
+				t.Errorf("%v", err)
+			}
+		}()
+		synctest.Wait()
+		close(leave)
+		synctest.Wait()
+		if c.len() != 0 {
+			t.Error("something is kept")
+		}
+	})
+}
 
 // TestCache counts how often values are made.
 func TestCache(t *testing.T) {

@@ -150,7 +150,7 @@ func IsOCSP(data []byte) bool {
 // AddOCSP adds an OCSP response in DER form.
 func (e *Endorsements) AddOCSP(der []byte) error {
 	if e.seen[sha256.Sum256(der)] {
-		return nil // parsing it costs a signature
+		return nil
 	}
 	r, err := parseOCSP(der)
 	if err != nil {

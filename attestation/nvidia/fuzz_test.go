@@ -65,8 +65,7 @@ func FuzzEvidence(f *testing.F) {
 	})
 }
 
-// FuzzEndorsements reads documents of every form. Signatures are not reached but
-// for those inside OCSP responses.
+// FuzzEndorsements reads documents of every form. Signatures are not reached.
 func FuzzEndorsements(f *testing.F) {
 	d := newDevice(f, vendor(), sim.NVIDIADeviceConfig{})
 	for _, doc := range documents(f, d) {

@@ -21,8 +21,8 @@ const OCSPURL = "https://ocsp.ndis.nvidia.com"
 const maxOCSP = 8 << 10
 
 // ocspResponse is a parsed OCSP response (RFC 6960) about one certificate. Its
-// signature holds under the certificate that it brings along, if any; whether
-// that one may speak for the issuer is another matter.
+// signature is not verified: that costs more than all else, and most responses of
+// a set are about other devices.
 type ocspResponse struct {
 	*ocsp.Response
 	id     ocspCertID
@@ -40,8 +40,15 @@ type (
 		} `asn1:"explicit,tag:0,optional"`
 	}
 	ocspBasic struct {
-		Data      ocspData
-		Algorithm pkix.AlgorithmIdentifier
+		Data         ocspData
+		Algorithm    pkix.AlgorithmIdentifier
+		Signature    asn1.BitString
+		Certificates []asn1.RawValue `asn1:"explicit,tag:0,optional"`
+	}
+	// ocspRaw is the same, to take the certificates out.
+	ocspRaw struct {
+		Data, Algorithm, Signature asn1.RawValue
+		Certificates               asn1.RawValue `asn1:"optional"`
 	}
 	ocspData struct {
 		Version    int `asn1:"explicit,tag:0,default:0,optional"`
@@ -71,11 +78,39 @@ func parseOCSP(der []byte) (*ocspResponse, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OCSP response: %w", err)
 	}
-	r, err := ocsp.ParseResponse(der, nil)
+	bare, err := withoutCertificates(der)
 	if err != nil {
 		return nil, fmt.Errorf("OCSP response: %w", err)
 	}
+	r, err := ocsp.ParseResponse(bare, nil)
+	if err != nil {
+		return nil, fmt.Errorf("OCSP response: %w", err)
+	}
+	if len(basic.Certificates) > 0 { // the first counts, others may follow it
+		if r.Certificate, err = x509.ParseCertificate(basic.Certificates[0].FullBytes); err != nil {
+			return nil, errors.New("OCSP response: the certificate in it cannot be read")
+		}
+	}
 	return &ocspResponse{r, basic.Data.Responses[0].ID, sha256.Sum256(der)}, nil
+}
+
+// withoutCertificates leaves the unsigned certificates of a response out. Package
+// ocsp verifies the signature of a response that has some while it reads it.
+func withoutCertificates(der []byte) ([]byte, error) {
+	var outer ocspOuter
+	var basic ocspRaw
+	if _, err := asn1.Unmarshal(der, &outer); err != nil {
+		return nil, errors.New("malformed")
+	}
+	if _, err := asn1.Unmarshal(outer.Inner.Data, &basic); err != nil {
+		return nil, errors.New("malformed")
+	}
+	basic.Certificates = asn1.RawValue{}
+	var err error
+	if outer.Inner.Data, err = asn1.Marshal(basic); err != nil {
+		return nil, errors.New("malformed")
+	}
+	return asn1.Marshal(outer)
 }
 
 // readOCSP checks what package ocsp leaves out.

@@ -139,14 +139,9 @@ func (k *ocspCheck) inForce(r *ocspResponse, what, url string) error {
 // to which this very issuer gave a certificate for OCSP signing (RFC 6960,
 // section 4.2.2.2).
 func (k *ocspCheck) authorized(r *ocspResponse, issuer *x509.Certificate) error {
-	signer := r.Certificate
+	signer, who := r.Certificate, "its responder"
 	if signer == nil {
-		signer = issuer
-		own := sha256.Sum256(issuer.Raw)
-		check := func() error { return r.CheckSignatureFrom(issuer) }
-		if once(k.held, digestOf("ocsp", r.digest[:], own[:]), check) != nil {
-			return errors.New("it is not signed by the issuer")
-		}
+		signer, who = issuer, "the issuer"
 	} else if !signer.Equal(issuer) {
 		if err := once(k.held, linkKey(signer, issuer), func() error { return signedBy(signer, issuer) }); err != nil {
 			return fmt.Errorf("its responder is not of the issuer: %w", err)
@@ -158,7 +153,17 @@ func (k *ocspCheck) authorized(r *ocspResponse, issuer *x509.Certificate) error 
 	if k, ok := signer.PublicKey.(*ecdsa.PublicKey); !ok || k.Curve != elliptic.P384() && k.Curve != elliptic.P256() {
 		return errors.New("its responder's key is not on P-384 or P-256")
 	}
+	if err := k.signed(r, signer); err != nil {
+		return errors.New("it is not signed by " + who)
+	}
 	return named(r, signer)
+}
+
+// signed checks the signature of a response. That it held is remembered by the
+// digests of the whole response and of the signer's certificate.
+func (k *ocspCheck) signed(r *ocspResponse, signer *x509.Certificate) error {
+	by := sha256.Sum256(signer.Raw)
+	return once(k.held, digestOf("ocsp", r.digest[:], by[:]), func() error { return r.CheckSignatureFrom(signer) })
 }
 
 // named checks that the response names its signer as the responder (RFC 6960,

@@ -2,6 +2,7 @@ package nvidia_test
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -159,4 +160,89 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestHot: of a known device nothing is verified again but the report, also with
+// documents that were read anew. What two devices share is verified once, also when
+// they are verified at the same time.
+func TestHot(t *testing.T) {
+	v := nvidia.NewVerifier(nvidia.Options{SimulatedRoots: vendor().Roots()}, 0)
+	var devices []*nvidia.Evidence
+	var docs [][]byte
+	for range 3 {
+		d := newDevice(t, vendor(), sim.NVIDIADeviceConfig{})
+		report, err := d.Report(vendor(), sim.NVIDIAReport{Nonce: nonce})
+		if err != nil {
+			t.Fatal(err)
+		}
+		devices, docs = append(devices, evidence(t, d, report)), append(docs, documents(t, d)...)
+	}
+	all := func() int {
+		e, before := parsed(t, docs...), v.Built()
+		if e.Len() == 0 || v.Built() != before {
+			t.Error("reading documents verifies them")
+		}
+		var wg sync.WaitGroup
+		for _, ev := range devices {
+			wg.Go(func() {
+				if _, err := v.Verify(ev, nvidia.WantNonce(nonce), e, at); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		return v.Built() - before
+	}
+	// 3 chains with 3 authorities to read, which have 3 x 2 + 2 signatures; 2 RIM
+	// documents, with 3 certificates that another one signed; 8 responses, by 6
+	// responders that have a certificate each.
+	const want = 3 + 3 + 3*2 + 2 + 2 + 3 + 8 + 6
+	cold := all()
+	if cold != want {
+		t.Errorf("%d things are verified, want %d", cold, want)
+	}
+	if again := all(); again != 0 {
+		t.Errorf("%d things are verified again", again)
+	}
+}
+
+// TestForgedAfterwards flips bits of everything that a verifier knows to be good:
+// it says what one says that knows nothing, and accepts nothing that was signed.
+func TestForgedAfterwards(t *testing.T) {
+	o := nvidia.Options{SimulatedRoots: vendor().Roots()}
+	d := newDevice(t, vendor(), sim.NVIDIADeviceConfig{})
+	report, err := d.Report(vendor(), sim.NVIDIAReport{Nonce: nonce})
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, ev := documents(t, d), evidence(t, d, report)
+	v := nvidia.NewVerifier(o, 0)
+	verify := func(v *nvidia.Verifier, docs [][]byte, ev *nvidia.Evidence) error {
+		e, err := nvidia.ParseEndorsements(docs...)
+		if err != nil {
+			return err
+		}
+		_, err = v.Verify(ev, nvidia.WantNonce(nonce), e, at)
+		return err
+	}
+	if err := verify(v, docs, ev); err != nil {
+		t.Fatal(err)
+	}
+	parts := append(slices.Clone(docs), ev.Chain...)
+	parts = append(parts, ev.Report)
+	for _, f := range flipsOf(parts)[:150] {
+		changed := slices.Clone(parts)
+		changed[f.part] = flipped(parts[f.part], f.bit)
+		bad := &nvidia.Evidence{Chain: changed[len(docs) : len(changed)-1], Report: changed[len(changed)-1]}
+		got, want := verify(v, changed[:len(docs)], bad), verify(nvidia.NewVerifier(o, 0), changed[:len(docs)], bad)
+		if fault.FamilyOf(got) != fault.FamilyOf(want) {
+			t.Errorf("part %d, bit %d: %v, without a memory %v", f.part, f.bit, got, want)
+		}
+		if got == nil && !nvidia.IsRIM(parts[f.part]) {
+			t.Errorf("part %d, bit %d: accepted", f.part, f.bit)
+		}
+	}
+	if err := verify(v, docs, ev); err != nil {
+		t.Error(err)
+	}
 }
