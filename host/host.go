@@ -138,7 +138,7 @@ func (n *node) connect(ctx context.Context) error {
 		return err
 	}
 	n.trusted = cfg.Trusted()
-	client, err := chain.Dial(ctx, cfg)
+	client, err := chain.Dial(ctx, cfg, chain.WithWarnings(func(s string) { n.Log.Warn(s) }))
 	if err != nil {
 		return err
 	}
