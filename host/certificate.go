@@ -136,14 +136,11 @@ func (o *Operator) proofOf(ctx context.Context, b *attestation.Bundle, heads *at
 
 // certified has the verifiers certify the enclave's evidence, by files: it writes
 // a request, and waits until certificates of enough of them lie beside it. When
-// the evidence gets too old it asks for newer.
+// the evidence gets too old it asks for newer: so much newer that verifiers who
+// signed before may sign again.
 func (n *node) certified(ctx context.Context, proc *process) (*attestation.Bundle, []*certificate.File, error) {
-	for {
-		b, err := proc.bundle(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		claims, err := b.Claims()
+	for from := uint32(0); ; {
+		b, heads, err := proc.bundleFrom(ctx, from)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -151,13 +148,36 @@ func (n *node) certified(ctx context.Context, proc *process) (*attestation.Bundl
 		if err != nil {
 			return nil, nil, err
 		}
-		n.Log.Info("waiting for the verifiers", "request", request, "epoch", claims.Epoch, "block", claims.BlockSeqno)
-		files, err := n.awaitCertificates(ctx, b, &claims.Heads)
+		n.Log.Info("waiting for the verifiers", "request", request, "epoch", heads.Epoch, "block", heads.BlockSeqno)
+		files, err := n.awaitCertificates(ctx, b, heads)
 		_ = os.Remove(request)
 		if !tooOld(err) {
 			return b, files, err
 		}
 		n.Log.Warn("no certificate came in time; asking again with newer evidence")
+		from = heads.BlockSeqno + contracts.KnownBlocks
+	}
+}
+
+// bundleFrom waits for evidence over a block or a later one.
+func (p *process) bundleFrom(ctx context.Context, block uint32) (*attestation.Bundle, *attestation.Heads, error) {
+	for {
+		b, err := p.bundle(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		claims, err := b.Claims()
+		if err != nil {
+			return nil, nil, err
+		}
+		if claims.BlockSeqno >= block {
+			return b, &claims.Heads, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, attestation.Unknown("waiting for newer evidence: %w", ctx.Err())
+		case <-time.After(certificateInterval):
+		}
 	}
 }
 

@@ -30,20 +30,23 @@ type onePlatform struct {
 	ahead  atomic.Int64 // of the chain's clock
 }
 
-func newOnePlatform(t *testing.T) *onePlatform {
+func newOnePlatform(t *testing.T, edit ...func(*network.Options)) *onePlatform {
 	t.Helper()
 	p := &onePlatform{T: t}
 	var err error
 	var zero [48]byte
-	p.net, err = network.Start(t.Context(), network.Options{
+	o := network.Options{
 		Dir: t.TempDir(), Measurements: [][32]byte{attestation.MeasurementTDX(zero, zero, zero, zero)},
 		Params: func(c *contracts.Params) {
 			c.PlatformSlots = 2
 			c.AnswerWindow, c.Unbonding, c.GovernanceDelay = 86400, 3*86400, 4*86400
 		},
 		Chain: devnet.Options{BlockInterval: 20 * time.Millisecond, Now: p.now},
-	})
-	if err != nil {
+	}
+	for _, e := range edit {
+		e(&o)
+	}
+	if p.net, err = network.Start(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.net.Close() })
