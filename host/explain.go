@@ -170,15 +170,15 @@ func caText(k contracts.CAKey, ok bool) string {
 
 func explainQuorum(a contracts.Action, s *contracts.RootState) *Effect {
 	var old contracts.Quorum
-	if s.Verifiers != nil {
-		old = s.Verifiers.Quorum
+	if s.Listed != nil {
+		old = s.Listed.Quorum
 	}
 	switch a := a.(type) {
 	case contracts.RemoveVerifiers:
 		e := &Effect{Means: "nodes that no contract can verify (SNP) do not register any more, and those that did are put off"}
-		return e.quorum("verifiers", old, contracts.Quorum{}).unless(s.Verifiers != nil, contracts.CodeNotFound)
+		return e.quorum("verifiers", old, contracts.Quorum{}).unless(s.Listed != nil, contracts.CodeNotFound)
 	case contracts.SetVerifiers:
-		e := &Effect{Means: "these keys say on chain that hardware which no contract can verify is good"}
+		e := &Effect{Means: "these keys say on chain that hardware which no contract can verify is good; each counts once its contract has told the registry of its stake, which anybody can have it do"}
 		e.change("verifier set", strconv.FormatUint(uint64(s.LastSet), 10), strconv.FormatUint(uint64(a.Verifiers.Number), 10))
 		return e.quorum("verifiers", old, a.Verifiers.Quorum).unless(a.Verifiers.Number > s.LastSet, contracts.CodeBadAction)
 	case contracts.SetGovernance:

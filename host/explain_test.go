@@ -21,7 +21,7 @@ func explained(t *testing.T) *contracts.RootState {
 	s.Floors[[6]byte{1}] = contracts.TDXFloor{PCESVN: 5}
 	s.AddCAKey(contracts.CAPlatform, contracts.PublicKey{X: [32]byte{1}})
 	s.Revoked[[32]byte{1}] = true
-	s.LastSet, s.Verifiers = 4, &contracts.VerifierSet{Number: 4, Quorum: q}
+	s.List(contracts.VerifierSet{Number: 4, Quorum: q})
 	c, err := contracts.ActionCell(contracts.AddMeasurement{Digest: [32]byte{3}, Flags: contracts.MeasurementAccepted})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%T: %q, refused %d, %q; want %q, %d", tt.action, got, e.Refused, e.Means, tt.changes, tt.refused)
 		}
 	}
-	s.Verifiers = nil
+	s.Listed = nil
 	if e := Explain(contracts.RemoveVerifiers{}, s); e.Refused != contracts.CodeNotFound {
 		t.Errorf("no verifiers: %+v", e)
 	}

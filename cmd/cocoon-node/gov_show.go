@@ -153,7 +153,7 @@ func showRoot(ctx context.Context, env *command.Env, r registry.Reader, addr att
 		}
 		return env.PrintJSON(map[string]any{
 			"registry": root.Address, "block": root.At.Seqno, "paused": root.Paused, "threshold": s.Governance.Threshold, "keys": keys,
-			"measurements": measurements, "models": models, "params": s.Params, "next_proposal": s.NextProposal, "proposals": open, "nodes": len(root.Nodes),
+			"measurements": measurements, "models": models, "verifiers": verifiersOf(s), "params": s.Params, "next_proposal": s.NextProposal, "proposals": open, "nodes": len(root.Nodes),
 		})
 	}
 	fmt.Fprintf(env.Stdout, "registry      %v (block %d)\nregistration  %s\ngovernance    %d of %d keys\n", root.Address, root.At.Seqno,
@@ -167,6 +167,7 @@ func showRoot(ctx context.Context, env *command.Env, r registry.Reader, addr att
 	for _, m := range models {
 		fmt.Fprintf(env.Stdout, "model         %s\n", m)
 	}
+	printVerifiers(env.Stdout, verifiersOf(s))
 	fmt.Fprintf(env.Stdout, "nodes         %d\nnext proposal %d\n", len(root.Nodes), s.NextProposal)
 	for _, n := range slices.Sorted(maps.Keys(s.Proposals)) {
 		p := s.Proposals[n]
