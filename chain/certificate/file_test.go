@@ -94,6 +94,7 @@ func TestFileRefused(t *testing.T) {
 	for want, data := range map[string][]byte{
 		"identifier":         w(func(w *wireFile) { w.ID = "cocoon/certificate/v2" }),
 		"address of 35":      w(func(w *wireFile) { w.Node = w.Node[1:] }),
+		"address of 37":      w(func(w *wireFile) { w.Node = append(w.Node, 0) }),
 		"digests of 31":      w(func(w *wireFile) { w.Platform = w.Platform[1:] }),
 		"32, 33 and 32":      w(func(w *wireFile) { w.Measurement = append(w.Measurement, 0) }),
 		"32, 32 and 0":       w(func(w *wireFile) { w.Claims = nil }),
@@ -198,6 +199,37 @@ func TestApprovals(t *testing.T) {
 	var wrong *attestation.FalseError
 	if _, err := f.Approvals(set); !errors.As(err, &wrong) {
 		t.Errorf("a bad signature: %v", err)
+	}
+}
+
+func TestRequestRefused(t *testing.T) {
+	good := wireRequest{requestID, []byte("bundle"), 5, make([]byte, 32), make([]byte, 64)}
+	for want, edit := range map[string]func(*wireRequest){
+		"identifier":                    func(w *wireRequest) { w.ID = "cocoon/certificate-request/v2" },
+		"key of 31 and signature of 64": func(w *wireRequest) { w.Wallet = w.Wallet[1:] },
+		"key of 32 and signature of 65": func(w *wireRequest) { w.Signature = append(w.Signature, 0) },
+		"the limit is":                  func(w *wireRequest) { w.Bundle = make([]byte, MaxRequestSize) },
+	} {
+		w := good
+		edit(&w)
+		data, err := encoder.Marshal(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bad *attestation.InputError
+		if r, err := ParseRequest(data); r != nil || !errors.As(err, &bad) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", want, r, err)
+		}
+	}
+	largest, err := (&Request{Bundle: make([]byte, attestation.MaxBundleSize)}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseRequest(largest); err != nil {
+		t.Errorf("a request with the largest bundle: %v", err)
+	}
+	if _, err := NewRequest(&attestation.Bundle{}, 5, nil); err == nil {
+		t.Error("a request was made without a wallet")
 	}
 }
 
