@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/cocoon-go/cocoon/attestation"
 )
 
 // Intent is a payment that a [Writer] began: what it signed, and how it ended.
@@ -146,7 +148,7 @@ func (j *DirJournal) Load(id string) (*Intent, error) {
 		err = fmt.Errorf("it holds %q", in.ID)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s, of payment %q, is damaged, and what it says may be on the chain: %w", j.path(id), id, err)
+		return nil, attestation.BadInput("%s, of payment %q, is damaged, and what it says may be on the chain: %w", j.path(id), id, err)
 	}
 	return in, nil
 }

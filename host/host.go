@@ -70,10 +70,10 @@ const balance = 500_000_000
 
 type node struct {
 	Options
-	op      *Operator
-	trusted chain.BlockID
-	own     http.Handler
-	relay   atomic.Pointer[http.Handler] // to the enclave that runs
+	op    *Operator
+	ton   *chain.GlobalConfig
+	own   http.Handler
+	relay atomic.Pointer[http.Handler] // to the enclave that runs
 }
 
 // Up runs a node until ctx ends. When the enclave ends by itself it is started
@@ -137,7 +137,7 @@ func (n *node) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.trusted = cfg.Trusted()
+	n.ton = cfg
 	client, err := chain.Dial(ctx, cfg, chain.WithWarnings(func(s string) { n.Log.Warn(s) }))
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (n *node) cycle(ctx context.Context) error {
 		if errors.As(err, &boot) && boot.lasting() != nil {
 			return boot.lasting()
 		}
-		if time.Since(started) > 10*time.Minute {
+		if time.Since(started) > 10*time.Minute || errors.Is(err, errRenew) {
 			backoff = time.Second
 		}
 		n.Log.Error("the enclave is started again", "err", err, "in", backoff)
@@ -249,8 +249,38 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 		n.Ready(run)
 	}
 	go n.answers(ctx, proc) // ends with ctx, which ends with this epoch
-	return n.anchor(ctx, proc)
+	e, _ := rec.Epoch(rec.Current)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(n.renewal(ctx, e)) }()
+	if err := n.anchor(ctx, proc); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
+
+// errRenew ends an enclave whose registration is about to end.
+var errRenew = errors.New("the registration is about to end, and a new boot registers anew")
+
+// renewal waits until it is time for another epoch: an hour before the
+// registration ends, or a tenth of it.
+func (n *node) renewal(ctx context.Context, e registry.Epoch) error {
+	margin := min(time.Hour, e.Expires.Sub(e.RegisteredAt)/10)
+	tick := time.NewTicker(renewalInterval)
+	defer tick.Stop()
+	for time.Until(e.Expires) > margin {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return errRenew
+}
+
+// renewalInterval is between two looks at the clock. It is not one long wait:
+// clocks are set, and machines sleep.
+const renewalInterval = 10 * time.Second
 
 // serve starts the relay. It outlives every enclave: between two of them it
 // answers 503.

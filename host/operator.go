@@ -176,12 +176,44 @@ func (o *Operator) Withdraw(ctx context.Context, surplus uint64) error {
 	}, o.Node)
 }
 
-// Anchor puts a signed log head on the chain, paid by the wallet.
+// Anchor puts a signed log head on the chain, paid by the wallet. What the
+// contract would refuse is refused before.
 func (o *Operator) Anchor(ctx context.Context, h *contracts.SignedHead) error {
-	return o.Send(ctx, fmt.Sprintf("anchor %d receipts of epoch %d of node %v", h.Size, h.Epoch, o.Node), contracts.ValueSmall, func(q uint64) Message {
+	what := fmt.Sprintf("anchor %d receipts of epoch %d of node %v", h.Size, h.Epoch, o.Node)
+	if found, err := o.resume(ctx, what); found || err != nil {
+		return err // before the look at the record: the head may be in it by now
+	}
+	rec, err := o.Record(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := o.Client.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkAnchor(rec, id, h); err != nil {
+		return err
+	}
+	return o.Send(ctx, what, contracts.ValueSmall, func(q uint64) Message {
 		m := contracts.AnchorInternal{QueryID: q, Anchor: h.Anchor, Signature: h.Signature}
 		return raw{m.Body()}
 	}, o.Node)
+}
+
+// checkAnchor foresees what a node's contract would say to a head.
+func checkAnchor(rec *registry.Node, chainID int32, h *contracts.SignedHead) error {
+	e, ok := rec.Epoch(h.Epoch)
+	if !ok || h.Epoch != rec.Current {
+		return attestation.ChainDisagrees("the head is of epoch %d, the node's current one is %d", h.Epoch, rec.Current)
+	}
+	digest := h.Digest(chainID, rec.Address)
+	if !ed25519.Verify(e.LogKey[:], digest[:], h.Signature[:]) {
+		return attestation.False("the head is not signed by the log key of the node's epoch %d: who sent it is not this node's enclave", h.Epoch)
+	}
+	if h.Size <= rec.Anchor.Size {
+		return foreseen(contracts.CodeNotLarger, "the chain covers %d receipts, the head %d", rec.Anchor.Size, h.Size)
+	}
+	return nil
 }
 
 // raw is a message whose body is made.

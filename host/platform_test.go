@@ -79,6 +79,12 @@ func (p *onePlatform) operator(index uint32) *Operator {
 // bundle is of the next epoch of a node on the machine.
 func (p *onePlatform) bundle(o *Operator) *attestation.Bundle {
 	p.Helper()
+	return p.bundleWith(o, func(*attestation.Claims) {})
+}
+
+// bundleWith is a bundle with other claims.
+func (p *onePlatform) bundleWith(o *Operator, change func(*attestation.Claims)) *attestation.Bundle {
+	p.Helper()
 	rec, err := o.Record(p.Context())
 	if err != nil {
 		p.Fatal(err)
@@ -106,6 +112,7 @@ func (p *onePlatform) bundle(o *Operator) *attestation.Bundle {
 		}
 		*to = [32]byte(pub)
 	}
+	change(c)
 	if _, _, err := c.Encode(); err != nil {
 		p.Fatal(err)
 	}

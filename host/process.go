@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/endorse"
 )
@@ -37,9 +39,10 @@ type process struct {
 	http  *http.Client
 }
 
-// configuration returns the measured configuration of this node's enclave.
-func (n *node) configuration(chainID int32) []byte {
-	t, engine := n.trusted, n.Engine
+// configuration returns the measured configuration of this node's enclave, which
+// trusts the block t.
+func (n *node) configuration(chainID int32, t chain.BlockID) []byte {
+	engine := n.Engine
 	if len(engine) == 0 {
 		engine = []byte("engine = \"embedded\"\n")
 	}
@@ -64,11 +67,18 @@ func (n *node) start(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(n.Dir, "enclave.toml")
-	if err := atomicfile.Write(file, n.configuration(chainID), 0o600); err != nil {
+	// Every boot starts from a key block that this process has proved: the one of
+	// the operator's file gets too old while it runs.
+	trusted := n.op.Client.KeyBlock()
+	ton, err := n.ton.Renew(trusted)
+	if err != nil {
 		return nil, err
 	}
-	args := []string{"run", "--config", file, "--ton-config", n.TON, "--data", filepath.Join(n.Dir, "log"), "--listen", "127.0.0.1:0"}
+	file, tonFile := filepath.Join(n.Dir, "enclave.toml"), filepath.Join(n.Dir, "ton-global.json")
+	if err := errors.Join(atomicfile.Write(file, n.configuration(chainID, trusted), 0o600), atomicfile.Write(tonFile, ton, 0o600)); err != nil {
+		return nil, err
+	}
+	args := []string{"run", "--config", file, "--ton-config", tonFile, "--data", filepath.Join(n.Dir, "log"), "--listen", "127.0.0.1:0"}
 	if n.Simulated != "" {
 		args = append(args, "--simulated", n.Simulated)
 	} else {
@@ -99,7 +109,7 @@ func (n *node) start(ctx context.Context) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, attestation.BadInput("starting the enclave: %w", err)
 	}
-	p := &process{cmd: cmd, stdin: stdin, done: make(chan struct{}), http: &http.Client{Timeout: 10 * time.Second}}
+	p := &process{cmd: cmd, stdin: stdin, done: make(chan struct{}), http: &http.Client{Timeout: 10 * time.Second, CheckRedirect: stay}}
 	lines := make(chan string, 1)
 	go func() {
 		s := bufio.NewScanner(stdout)
@@ -117,10 +127,9 @@ func (n *node) start(ctx context.Context) (*process, error) {
 	}()
 	select {
 	case line := <-lines:
-		addr, ok := strings.CutPrefix(line, "listening on ")
-		if p.url, err = url.Parse("http://" + addr); !ok || err != nil {
+		if p.url, err = listening(line); err != nil {
 			p.stop()
-			return nil, fmt.Errorf("the enclave said %.80q instead of where it listens", line)
+			return nil, err
 		}
 		return p, nil
 	case <-p.done:
@@ -133,6 +142,21 @@ func (n *node) start(ctx context.Context) (*process, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// listening reads what an enclave says first. Only this machine is relayed to,
+// whatever it says.
+func listening(line string) (*url.URL, error) {
+	text, ok := strings.CutPrefix(line, "listening on ")
+	addr, err := netip.ParseAddrPort(text)
+	if !ok || err != nil || !addr.Addr().IsLoopback() {
+		return nil, fmt.Errorf("the enclave said %.80q instead of where on this machine it listens", line)
+	}
+	return &url.URL{Scheme: "http", Host: addr.String()}, nil
+}
+
+// stay refuses to be sent elsewhere: an enclave or a relay has no business with
+// what else this machine can reach.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // bootError says that an enclave ended before it listened. Nothing was
 // registered for it.

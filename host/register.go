@@ -71,6 +71,13 @@ func (o *Operator) next(ctx context.Context, newest func(context.Context) (*atte
 	if claims.Node != o.Node {
 		return nil, nil, attestation.BadInput("the bundle is of node %v, this wallet's is %v", claims.Node, o.Node)
 	}
+	id, err := o.Client.ChainID(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if claims.ChainID != id {
+		return nil, nil, attestation.ChainDisagrees("the bundle is for chain %d, this is chain %d", claims.ChainID, id)
+	}
 	if found, err := o.resume(ctx, registering(b)); found || err != nil {
 		return nil, nil, err
 	}

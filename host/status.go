@@ -77,6 +77,9 @@ type SlotStatus struct {
 // anchorCost is about what the contract pays for an anchor.
 const anchorCost = 1_700_000
 
+// walletFees is about what a wallet pays to send a message.
+const walletFees = 10_000_000
+
 // ReadStatus asks the chain about a node. enclave, which may be nil, is what its
 // enclave says of itself.
 func ReadStatus(ctx context.Context, c chain.Reader, node attestation.Address, enclave *EnclaveState) (*ChainStatus, error) {
@@ -184,6 +187,7 @@ func (s *ChainStatus) Attention() (out []string) {
 	}
 	add(s.Lag > s.MergeDelay/2, "receipts wait for an anchor, the last one was %.0f s ago; the enclave stops serving when one has waited for %.0f s", s.Lag, s.MergeDelay)
 	add(s.Spare < 100*anchorCost, "the contract can pay for about %d more anchors: send it coins", max(0, s.Spare/anchorCost))
+	add(s.Wallet < contracts.ValueAnswer+walletFees, "the operator's wallet holds %d nano: too little to answer a challenge, or to register again", s.Wallet)
 	add(s.Stake < s.MinStake, "the stake is %d nano, the registry wants %d", s.Stake, s.MinStake)
 	left := s.Expires.Sub(s.BlockTime)
 	add(s.Status == contracts.StatusActive.String() && left < 3*24*time.Hour, "the registration ends in %s: restart the enclave for a new one", left.Round(time.Minute))

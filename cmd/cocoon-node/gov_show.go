@@ -186,8 +186,13 @@ func valueText(raw json.RawMessage) string {
 	if len(raw) == 0 || json.Compact(&b, raw) != nil {
 		return ""
 	}
+	return plain(b.String())
+}
+
+// plain writes the characters that terminals obey or hide as numbers.
+func plain(text string) string {
 	var out strings.Builder
-	for _, r := range b.String() {
+	for _, r := range text {
 		if r == ' ' || unicode.IsPrint(r) {
 			out.WriteRune(r)
 		} else {

@@ -102,7 +102,7 @@ func enclaveState(ctx context.Context, r *statusReport) error {
 	if err != nil {
 		return attestation.BadInput("%s: %w", host.RunFile, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := relays.Do(req)
 	if err != nil {
 		return attestation.Unknown("the enclave does not answer: %w", err)
 	}
@@ -140,9 +140,9 @@ func printStatus(w io.Writer, r *statusReport) {
 	}
 	fmt.Fprintf(w, "node      %v\nrelay     %s\nepoch     %d\n", r.Node, r.Relay, r.Epoch)
 	if s := r.Enclave; s != nil {
-		fmt.Fprintf(w, "enclave   %s, %d receipts in the log, %d anchored\n", s.State, s.Size, s.Anchored)
+		fmt.Fprintf(w, "enclave   %s, %d receipts in the log, %d anchored\n", plain(s.State), s.Size, s.Anchored)
 		if s.Refusing != "" {
-			fmt.Fprintf(w, "refusing  %s\n", s.Refusing)
+			fmt.Fprintf(w, "refusing  %s\n", plain(s.Refusing))
 		}
 	} else {
 		fmt.Fprintf(w, "enclave   does not answer\n")
