@@ -13,17 +13,54 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/sim"
 )
 
+// specimen is good evidence that stands alone.
+type specimen struct {
+	v    *attestation.Verifier
+	e    *attestation.Endorsements
+	data []byte
+}
+
+// specimens are one of each vendor.
+func specimens(t *testing.T) map[string]specimen {
+	t.Helper()
+	out := map[string]specimen{}
+	for kind, w := range map[string]*world{"tdx": newWorld(t), "snp": newSNPWorld(t)} {
+		b := w.bundle()
+		out[kind] = specimen{w.verifier(), w.endorsements(), b.Evidence[0].Data}
+	}
+	g := newGPUWorld(t)
+	g.mint()
+	out["nvidia"] = specimen{g.verifier(), g.endorsements(), g.evidence}
+	m := newTPMWorld(t)
+	lists := attestation.NewEndorsements()
+	m.documents(lists)
+	out["tpm"] = specimen{m.verifier(), lists, m.evidence([32]byte{1})}
+	tokens, err := gpuService().Tokens(sim.NRASTokens{IssuedAt: now.Add(-time.Minute), Nonce: [32]byte{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := gpuService().KeySet(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := attestation.NewEndorsements()
+	if err := e.AddFile("keys", keys); err != nil {
+		t.Fatal(err)
+	}
+	roots := attestation.PolicyOptions{SimulatedRoots: [][32]byte{gpuService().Root()}}
+	out["nras"] = specimen{(&world{t: t, policy: attestation.PolicyTOML(roots)}).verifier(), e, tokens}
+	return out
+}
+
 // TestWindow moves the clock of the verifier across both ends of the validity
 // that the facts name, to the second: outside it is "could not find out", and
 // there is no allowance for a clock that is wrong. One verifier sees all times,
 // so what it remembers must not reach beyond.
 func TestWindow(t *testing.T) {
-	for kind, w := range map[string]*world{"tdx": newWorld(t), "snp": newSNPWorld(t)} {
+	for kind, s := range specimens(t) {
 		t.Run(kind, func(t *testing.T) {
-			w.t = t
-			b := w.bundle()
-			v, e := w.verifier(), w.endorsements()
-			f, err := v.VerifyEvidence("", b.Evidence[0].Data, e, now)
+			v, e := s.v, s.e
+			f, err := v.VerifyEvidence("", s.data, e, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,7 +81,7 @@ func TestWindow(t *testing.T) {
 				{"long after", f.NotAfter.AddDate(20, 0, 0), false},
 				{"inside again", now, true},
 			} {
-				got, err := v.VerifyEvidence("", b.Evidence[0].Data, e, c.at)
+				got, err := v.VerifyEvidence("", s.data, e, c.at)
 				if c.ok != (err == nil) || !c.ok && fault.FamilyOf(err) != fault.FamilyUnknown {
 					t.Errorf("%s: %v", c.name, err)
 				}
@@ -85,6 +122,62 @@ func TestRevokedAtEachLevel(t *testing.T) {
 				t.Errorf("%v, verdict %+v", err, v)
 			}
 		})
+	}
+}
+
+// TestRevokedGPU: each certificate that an OCSP response is about, of the device and
+// of those who sign the published measurements.
+func TestRevokedGPU(t *testing.T) {
+	device, rims := gpuDevice().Chain, gpuVendor().RIMChain()
+	for _, c := range []struct{ cert, issuer *x509.Certificate }{
+		{device[1], device[2]}, {device[2], device[3]}, {device[3], device[4]},
+		{rims[0], rims[1]}, {rims[1], rims[2]}, {rims[2], rims[3]},
+	} {
+		t.Run(c.cert.Subject.CommonName, func(t *testing.T) {
+			w := newGPUWorld(t)
+			good := w.endorse
+			w.endorse = func(e *attestation.Endorsements) {
+				good(e)
+				b, err := gpuVendor().OCSP(c.cert, c.issuer, sim.NVIDIAOCSP{ThisUpdate: now, NextUpdate: now.Add(time.Hour), Status: 1, Reason: 1})
+				if err == nil {
+					err = e.AddFile("revoked", b)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := w.verify()
+			v := attestation.VerdictOf(err)
+			if fault.FamilyOf(err) != fault.FamilyFalse || v == nil || v.Authentic || v.Facts != nil || !strings.Contains(err.Error(), "was revoked at") {
+				t.Errorf("%v, verdict %+v", err, v)
+			}
+		})
+	}
+}
+
+// TestRevokedTPM: the certificate of the key, and the authority above it.
+func TestRevokedTPM(t *testing.T) {
+	for _, of := range []func(*tpmWorld) *x509.Certificate{
+		func(w *tpmWorld) *x509.Certificate { return w.tpm.Certificate },
+		func(w *tpmWorld) *x509.Certificate { return w.vendor.CA },
+	} {
+		w := newTPMWorld(t)
+		w.endorse = func(e *attestation.Endorsements) {
+			lists, err := w.vendor.CRLs(now.Add(-time.Hour), now.Add(time.Hour), nil, of(w))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range lists {
+				if err := e.AddFile("list", l); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		_, err := w.verify()
+		v := attestation.VerdictOf(err)
+		if fault.FamilyOf(err) != fault.FamilyFalse || v == nil || v.Authentic || v.Facts != nil || !strings.Contains(err.Error(), of(w).Subject.String()) {
+			t.Errorf("%v, verdict %+v", err, v)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ func FuzzReport(f *testing.F) {
 	for _, chip := range []string{"GH100", "GB100", "LS_10"} {
 		f.Add(mint(f, chip, sim.NVIDIAReport{Feature: nvidia.PPCIE, Switches: [][8]byte{{1}}}))
 	}
+	f.Add(mint(f, "GB100", sim.NVIDIAReport{OpaqueHeader: []byte("NVDAOD\x00\x00\x02\x00\x00\x00")}))
 	for _, b := range realFiles(f, "*.report.bin") {
 		f.Add(b)
 	}

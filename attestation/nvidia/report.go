@@ -173,8 +173,17 @@ const (
 	fieldInvalid   = 255
 )
 
-// maxOpaqueVersion is the newest layout that is understood.
+// maxOpaqueVersion is the newest layout without a header that is understood.
 const maxOpaqueVersion = 1
+
+// The header that opaque data of newer drivers has: magic, profile, version and
+// two reserved bytes (attestation-sdk, spdm_opaque_data_parser.cpp). Each field
+// then has a value type between its type and its length.
+const (
+	opaqueMagic      = "NVDAOD"
+	opaqueHeader     = 12
+	maxHeaderVersion = 2 // major
+)
 
 // Opaque is what a device says beside its measurements. Strings are printable
 // ASCII. A field that is not there is zero.
@@ -204,15 +213,35 @@ type Opaque struct {
 	Unknown []uint16 // types of fields that are not read here, in order
 }
 
+// cutHeader takes the header off opaque data, and returns the size of what stands
+// before the data of a field.
+func cutHeader(b []byte) (rest []byte, prefix int, err error) {
+	if !bytes.HasPrefix(b, []byte(opaqueMagic)) {
+		return b, 4, nil
+	}
+	if len(b) < opaqueHeader {
+		return nil, 0, inputAt(StepReport, "opaque data ends inside its header")
+	}
+	h := b[len(opaqueMagic):opaqueHeader] // profile, major, minor, reserved
+	if h[0] != 0 || h[1] != 0 || h[2] == 0 || h[2] > maxHeaderVersion || h[4] != 0 || h[5] != 0 {
+		return nil, 0, inputAt(StepReport, "opaque data with header %x; profile 0 of versions 1 to %d is known", h, maxHeaderVersion)
+	}
+	return b[opaqueHeader:], 6, nil
+}
+
 func parseOpaque(b []byte) (Opaque, error) {
 	fields := map[uint16][]byte{}
 	var o Opaque
+	b, prefix, err := cutHeader(b)
+	if err != nil {
+		return o, err
+	}
 	for len(b) > 0 {
-		if len(b) < 4 {
+		if len(b) < prefix {
 			return o, inputAt(StepReport, "opaque data ends inside a field")
 		}
-		t, n := binary.LittleEndian.Uint16(b), int(binary.LittleEndian.Uint16(b[2:]))
-		if len(b) < 4+n {
+		t, n := binary.LittleEndian.Uint16(b), int(binary.LittleEndian.Uint16(b[prefix-2:]))
+		if len(b) < prefix+n {
 			return o, inputAt(StepReport, "opaque field %d reaches past the end", t)
 		}
 		if _, twice := fields[t]; twice {
@@ -221,11 +250,14 @@ func parseOpaque(b []byte) (Opaque, error) {
 		if t == fieldInvalid {
 			return o, inputAt(StepReport, "the device marked its opaque data as invalid")
 		}
-		fields[t] = b[4 : 4+n]
+		fields[t] = b[prefix : prefix+n]
 		if !slices.Contains(readFields, t) {
 			o.Unknown = append(o.Unknown, t)
 		}
-		b = b[4+n:]
+		b = b[prefix+n:]
+	}
+	if prefix != 4 {
+		delete(fields, fieldVersion) // the header has the version
 	}
 	return o, o.fill(fields)
 }

@@ -3,6 +3,7 @@ package nvidia_test
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -221,5 +222,69 @@ func TestStrings(t *testing.T) {
 	r, err := nvidia.ParseReport(mint(t, "LS_10", sim.NVIDIAReport{VBIOS: "96.10.5f.00.01"}))
 	if err != nil || r.Opaque.VBIOS != "96.10.5F.00.01" || !strings.HasPrefix(r.Opaque.VBIOS, "96") {
 		t.Errorf("switch: %v, %q", err, r.Opaque.VBIOS)
+	}
+}
+
+// TestOpaqueHeader: opaque data with a header says the same in another form.
+func TestOpaqueHeader(t *testing.T) {
+	header := func(profile uint16, major, minor byte, reserved ...byte) []byte {
+		b := binary.LittleEndian.AppendUint16([]byte("NVDAOD"), profile)
+		return append(append(b, major, minor), reserved...)
+	}
+	version := func(f []sim.NVIDIAField) []sim.NVIDIAField {
+		f = slices.DeleteFunc(f, func(x sim.NVIDIAField) bool { return x.Type == 34 })
+		return append(f, sim.NVIDIAField{Type: 34, Data: []byte{0, 2}}, sim.NVIDIAField{Type: 37, Data: []byte{0, 0}})
+	}
+	gpu := newDevice(t, vendor(), sim.NVIDIADeviceConfig{Chip: "GB100"})
+	report := func(f sim.NVIDIAReport) *nvidia.Report {
+		b, err := gpu.Report(vendor(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := nvidia.ParseReport(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	legacy := report(sim.NVIDIAReport{Nonce: nonce})
+	for _, h := range [][]byte{header(0, 1, 0, 0, 0), header(0, 2, 0, 0, 0), header(0, 2, 7, 0, 0)} {
+		r := report(sim.NVIDIAReport{Nonce: nonce, OpaqueHeader: h, EditField: version})
+		if !slices.Contains(r.Opaque.Unknown, 37) {
+			t.Errorf("fields that are not read: %v", r.Opaque.Unknown)
+		}
+		r.Opaque.Unknown = slices.DeleteFunc(r.Opaque.Unknown, func(x uint16) bool { return x == 37 })
+		if !reflect.DeepEqual(r.Opaque, legacy.Opaque) {
+			t.Errorf("%+v, without a header %+v", r.Opaque, legacy.Opaque)
+		}
+	}
+	for _, x := range []struct {
+		h    []byte
+		part string
+	}{
+		{header(1, 2, 0, 0, 0), "profile 0 of versions 1 to 2"},
+		{header(256, 2, 0, 0, 0), "profile 0 of versions 1 to 2"},
+		{header(0, 0, 2, 0, 0), "profile 0 of versions 1 to 2"},
+		{header(0, 3, 0, 0, 0), "profile 0 of versions 1 to 2"},
+		{header(0, 2, 0, 1, 0), "profile 0 of versions 1 to 2"},
+		{header(0, 2, 0, 0, 1), "profile 0 of versions 1 to 2"},
+		{header(0, 2, 0, 0), "opaque"}, // a field less one byte
+	} {
+		_, err := nvidia.ParseReport(mint(t, "GB100", sim.NVIDIAReport{OpaqueHeader: x.h}))
+		wantErr(t, err, fault.FamilyInput, nvidia.StepReport, x.part)
+	}
+	none := func([]sim.NVIDIAField) []sim.NVIDIAField { return nil }
+	for _, tail := range []int{6, 11} {
+		_, err := nvidia.ParseReport(mint(t, "GB100", sim.NVIDIAReport{OpaqueHeader: header(0, 2, 0, 0, 0)[:tail], EditField: none}))
+		wantErr(t, err, fault.FamilyInput, nvidia.StepReport, "ends inside its header")
+	}
+	// All of it verifies, and its measurements are golden.
+	b, err := gpu.Report(vendor(), sim.NVIDIAReport{Nonce: nonce, OpaqueHeader: header(0, 2, 0, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := nvidia.Verify(evidence(t, gpu, b), nvidia.WantNonce(nonce), parsed(t, documents(t, gpu)...), nvidia.Options{SimulatedRoots: vendor().Roots()}, at)
+	if err != nil || !f.Golden.Match() {
+		t.Errorf("%v, %+v", err, f)
 	}
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
@@ -47,6 +48,10 @@ type NVIDIAReport struct {
 	Switches  [][8]byte // of a GPU: the switch behind each of 18 links; fewer repeat
 	GPUs      [][8]byte // of a switch: eight, fewer repeat
 	EditField func([]NVIDIAField) []NVIDIAField
+
+	// OpaqueHeader starts the opaque data, as that of drivers from 2026 on; each
+	// field then has a value type.
+	OpaqueHeader []byte
 
 	Edit       func([]byte) []byte // changes the whole before it is signed, without the signature
 	EditSigned func([]byte)        // changes it afterwards
@@ -122,9 +127,12 @@ func (d *NVIDIADevice) opaque(f *NVIDIAReport) ([]byte, error) {
 	if f.EditField != nil {
 		fields = f.EditField(fields)
 	}
-	var b []byte
+	b := bytes.Clone(f.OpaqueHeader)
 	for _, x := range fields {
 		b = binary.LittleEndian.AppendUint16(b, x.Type)
+		if len(f.OpaqueHeader) > 0 {
+			b = binary.LittleEndian.AppendUint16(b, 0x82)
+		}
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(x.Data)))
 		b = append(b, x.Data...)
 	}
