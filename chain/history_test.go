@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
+
+	"github.com/xssnick/tonutils-go/tvm/cell"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
@@ -109,6 +112,46 @@ func TestHistoryProofs(t *testing.T) {
 		if got, err := chain.VerifyTransactions(bad, acc); err == nil || got != nil {
 			t.Fatalf("transactions with byte %d changed: %+v", i, got)
 		}
+	}
+}
+
+// In years somebody's trusted block is newer than a proof: the chain of that day
+// still knows the block that the proof leads to.
+func TestProofInYears(t *testing.T) {
+	l := newLyingChain(t, devnet.Options{})
+	acc, err := dial(t, l.Chain).Account(testContext(t), l.faucet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.clock.Advance(5 * 365 * 24 * time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SetParam(-100, cell.BeginCell().MustStoreUInt(9, 8).EndCell()); err != nil { // a key block
+		t.Fatal(err)
+	}
+	if err := l.Mine(3); err != nil {
+		t.Fatal(err)
+	}
+	old := dial(t, l.Chain, chain.WithOldTrustUnsafe())
+	if _, err := old.Head(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	today := old.KeyBlock()
+	var unknown *attestation.UnknownError
+	if _, err := chain.VerifyAccountProof(acc.Proof, l.faucet, today); !errors.As(err, &unknown) {
+		t.Errorf("a block that is newer than the proof: %v", err)
+	}
+	way, err := chain.ProofBlocks(acc.Proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := way[len(way)-1]
+	b, err := old.Block(testContext(t), last.Seqno)
+	if err != nil || b.ID() != last {
+		t.Fatalf("block %v, the proof leads to %v: %v", b.ID(), last, err)
+	}
+	if got, err := chain.VerifyAccountProof(acc.Proof, l.faucet, b.ID()); err != nil || got.LastHash != acc.LastHash {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -158,7 +158,11 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 	if err != nil {
 		return nil, false, &requestError{err}
 	}
-	raw, sent, err := c.post(ctx, node.endpoint, body)
+	body, length, err := sealWhole(body, len(content))
+	if err != nil {
+		return nil, false, &requestError{err}
+	}
+	raw, sent, err := c.post(ctx, node.endpoint, body, length)
 	if err != nil && sent {
 		return nil, false, fmt.Errorf("%w; %w", err, ErrMayHaveRun)
 	} else if err != nil {
@@ -196,9 +200,24 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 // whoever sends such a request again may have it answered, and pay for it, twice.
 var ErrMayHaveRun = errors.New("whether the request ran is not known")
 
-// post sends a sealed request to a relay. sent says that something of it may have
+// maxSealedWhole bounds the content of a request that is sealed before it is sent:
+// what has a length goes out at once, with its header.
+const maxSealedWhole = 64 << 10
+
+// sealWhole seals a small request, and returns its length; -1 means that it is
+// sealed while it is sent.
+func sealWhole(body io.ReadCloser, content int) (io.ReadCloser, int64, error) {
+	if content > maxSealedWhole {
+		return body, -1, nil
+	}
+	defer body.Close()
+	whole, err := io.ReadAll(body)
+	return io.NopCloser(bytes.NewReader(whole)), int64(len(whole)), err
+}
+
+// post sends a sealed request, of a length if that is not -1, to a relay. sent says that something of it may have
 // left: it was taken for sending.
-func (c *Client) post(ctx context.Context, endpoint string, body io.ReadCloser) (raw *http.Response, sent bool, err error) {
+func (c *Client) post(ctx context.Context, endpoint string, body io.ReadCloser, length int64) (raw *http.Response, sent bool, err error) {
 	u, err := relayURL(endpoint, "/.well-known/ohttp-gateway")
 	if err != nil {
 		body.Close()
@@ -210,6 +229,7 @@ func (c *Client) post(ctx context.Context, endpoint string, body io.ReadCloser) 
 		body.Close()
 		return nil, false, attestation.BadInput("relay: %w", err)
 	}
+	req.ContentLength = length
 	req.Header.Set("Content-Type", sealed.RequestType)
 	req.Header.Set("User-Agent", "")
 	if raw, err = c.http.Do(req); err != nil {

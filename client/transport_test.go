@@ -33,7 +33,8 @@ func TestSent(t *testing.T) {
 		{"not read", func(*http.Request) (*http.Response, error) { return nil, broken }, false},
 	} {
 		x := &Client{http: &http.Client{Transport: c.rt}}
-		_, sent, err := x.post(t.Context(), "http://relay.test", io.NopCloser(strings.NewReader("sealed")))
+		length := int64(-1)
+		_, sent, err := x.post(t.Context(), "http://relay.test", io.NopCloser(strings.NewReader("sealed")), length)
 		var unknown *attestation.UnknownError
 		if sent != c.sent || !errors.As(err, &unknown) || !errors.Is(err, broken) {
 			t.Errorf("%s: sent %v, %v", c.name, sent, err)
@@ -48,15 +49,15 @@ func TestSentOverNetwork(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	x := &Client{http: &http.Client{Transport: &http.Transport{}}}
-	post := func() (bool, error) {
-		_, sent, err := x.post(t.Context(), s.URL, io.NopCloser(strings.NewReader("sealed")))
+	post := func(length int64) (bool, error) {
+		_, sent, err := x.post(t.Context(), s.URL, io.NopCloser(strings.NewReader("sealed")), length)
 		return sent, err
 	}
-	if sent, err := post(); !sent || err == nil {
+	if sent, err := post(-1); !sent || err == nil {
 		t.Errorf("broken off: sent %v, %v", sent, err)
 	}
 	s.Close()
-	if sent, err := post(); sent || err == nil {
+	if sent, err := post(6); sent || err == nil {
 		t.Errorf("nobody listens: sent %v, %v", sent, err)
 	}
 }
@@ -145,6 +146,32 @@ func TestBlameOfNodes(t *testing.T) {
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://cocoon/v1/x", nil)
 	if _, err := f.client.RoundTrip(req); !errors.Is(err, context.Canceled) || sent != 20 {
 		t.Errorf("%d sent, %v", sent, err)
+	}
+}
+
+// A request of usual size goes out with its length, at once; a large one is sealed
+// while it is sent.
+func TestSealedWhole(t *testing.T) {
+	f := newFleet(t)
+	f.client.cfg.Nodes = []attestation.Address{f.get(1).record.Address}
+	for content, whole := range map[int]bool{0: true, 2: true, maxSealedWhole: true, maxSealedWhole + 1: false} {
+		f.gateway = func(r *http.Request) (*http.Response, error) {
+			sent, err := io.ReadAll(r.Body)
+			if err != nil || len(sent) < content {
+				t.Errorf("%d bytes of content: %d bytes sent, %v", content, len(sent), err)
+			}
+			if want := int64(len(sent)); whole && r.ContentLength != want || !whole && r.ContentLength != -1 {
+				t.Errorf("%d bytes of content, %d bytes sent: length %d", content, len(sent), r.ContentLength)
+			}
+			return nil, errors.New("broken")
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://cocoon/v1/x", strings.NewReader(strings.Repeat("x", content)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.client.RoundTrip(req); !errors.Is(err, ErrMayHaveRun) {
+			t.Errorf("%d bytes of content: %v", content, err)
+		}
 	}
 }
 

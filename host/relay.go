@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cocoon-go/cocoon/internal/pace"
@@ -45,6 +46,7 @@ func forward(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler 
 			}
 		},
 		FlushInterval: -1, // a stream passes as it comes
+		BufferPool:    new(buffers),
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			MaxIdleConnsPerHost: 64,
@@ -69,6 +71,18 @@ func forward(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler 
 		}
 	})
 }
+
+// buffers lends the memory that answers are copied through.
+type buffers struct{ sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.Pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *buffers) Put(p []byte) { b.Pool.Put(&p) }
 
 // failure tells a client's fault from the enclave's.
 func failure(r *http.Request, err error) (status int, text string) {

@@ -62,6 +62,9 @@ func verifyReceipt(ctx context.Context, env *command.Env, s *settings, o receipt
 	}
 	checked, err := client.VerifyProof(p, want)
 	if err != nil {
+		if t := client.TrailOf(err); t != nil && t.Step(client.StepChain).Outcome == attestation.NotSure && len(p.AccountProof) > 0 && !o.online {
+			env.Logf("when your trusted block is newer than the proof, --online asks the chain for the proof's blocks")
+		}
 		return printFailedReceipt(env, name, p, err)
 	}
 	if err := given.verify(ctx, p, checked.Trail); err != nil {
