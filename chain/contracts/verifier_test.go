@@ -2,6 +2,7 @@ package contracts
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"testing"
 
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -356,5 +357,37 @@ func TestVerifierPayoutBounces(t *testing.T) {
 	good(t, f.toVerifier(0, f.anybody, ValueWithdrawVerifier, &WithdrawVerifier{}))
 	if s := f.verifierState(0); s.Owed != 0 || len(s.Credits) != 0 || f.anybody.Last().Value < back {
 		t.Errorf("after the payout: %+v", s)
+	}
+}
+
+// TestVerifierLargestSet: what a message must carry is enough for the last of as
+// many verifiers as a set can have.
+func TestVerifierLargestSet(t *testing.T) {
+	f := newStaking(t, noStake)
+	f.verifier = nil
+	for i := range MaxQuorum {
+		f.verifier = append(f.verifier, key(fmt.Sprint("many ", i)))
+	}
+	q, err := NewQuorum(MaxQuorum, publics(f.verifier)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.govern(SetVerifiers{VerifierSet{2, q}})
+	f.Now += f.start.Params.GovernanceDelay
+	f.execute(1, 0)
+	f.countAll()
+	const last = MaxQuorum - 1
+	if n, is := f.counted(last); n != MaxQuorum || !is {
+		t.Fatalf("Root counts %d verifiers", n)
+	}
+	for _, m := range []bodyMaker{&RefreshVerifier{}, &LeaveVerifiers{}, f.conflict(last)} {
+		before := f.anybody.Balance.Uint64()
+		good(t, f.toVerifier(last, f.anybody, ValueVerifier, m))
+		if back := ValueVerifier - (before - f.anybody.Balance.Uint64()); back < ValueVerifier/2 {
+			t.Errorf("%T: %d came back of %d", m, back, ValueVerifier)
+		}
+	}
+	if n, _ := f.counted(last); n != MaxQuorum-1 {
+		t.Errorf("Root counts %d verifiers", n)
 	}
 }
