@@ -19,7 +19,8 @@ func app() *command.App {
 		Commands: []*command.Command{
 			upCommand, statusCommand, registerCommand, anchorCommand, unregisterCommand,
 			stakeCommand, unstakeCommand, withdrawCommand, walletNewCommand,
-			certificateRequestCommand, certificateShowCommand,
+			certificateRequestCommand, certificateShowCommand, certificateReportCommand,
+			verifierStakeCommand, verifierLeaveCommand, verifierRefreshCommand, verifierWithdrawCommand, verifierShowCommand,
 			govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,
 		},
 		Footer: "See a node at work without hardware: cocoon demo --keep",
