@@ -297,3 +297,71 @@ func certify(t *testing.T, dir string, claims *attestation.Claims, who string) {
 		t.Fatal(err)
 	}
 }
+
+// hooked is errands that call something when a registration is begun.
+type hooked struct {
+	errands
+	begun func()
+}
+
+func (h *hooked) save(e *errand) error {
+	if strings.HasPrefix(e.What, "register") && !e.Done {
+		h.begun()
+	}
+	return h.errands.save(e)
+}
+
+// TestRegisterWhileSetChanges: a verifier leaves when the message is on its way.
+func TestRegisterWhileSetChanges(t *testing.T) {
+	a, b := verifierKey("a"), verifierKey("b")
+	q, err := contracts.NewQuorum(1, a.Public().(ed25519.PublicKey), b.Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newOnePlatform(t, func(o *network.Options) {
+		o.State = func(s *contracts.RootState) { s.List(contracts.VerifierSet{Number: 1, Quorum: q}) }
+	})
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wallet, err := chain.WalletAddress(key.Public().(ed25519.PublicKey), p.net.Chain.GlobalID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.net.Chain.Faucet(t.Context(), wallet, 5_000_000_000); err != nil {
+		t.Fatal(err)
+	}
+	staker, err := OpenOperator(t.Context(), p.client, key, p.net.Registry, 0, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []ed25519.PrivateKey{a, b} {
+		if err := staker.StakeVerifier(t.Context(), k, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	op := p.operator(0)
+	bundle := p.bundle(op)
+	claims, err := bundle.Claims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certify(t, dir, claims, "a")
+	files, err := readCertificates(dir, bundle.Digest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := 0
+	op.errands = &hooked{op.errands, func() {
+		if begun++; begun == 1 {
+			if err := staker.LeaveVerifiers(t.Context(), b.Public().(ed25519.PublicKey)); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	if err := op.Register(t.Context(), always(bundle), files...); err != nil || begun != 2 {
+		t.Fatalf("after %d messages: %v", begun, err)
+	}
+}

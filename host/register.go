@@ -46,6 +46,17 @@ func (o *Operator) Register(ctx context.Context, newest func(context.Context) (*
 	}
 	digest := b.Digest()
 	o.Log.Info("registering", "epoch", claims.Epoch, "claims", fmt.Sprintf("%x", digest[:8]))
+	err = o.sendProof(ctx, b, p)
+	if changed := (&Refusal{}); errors.As(err, &changed) && changed.Code == contracts.CodeVerifierSet && !changed.Foreseen {
+		// Some verifier came or went on the way: the certificate is good all the same.
+		if p, err = o.proofOf(ctx, b, &claims.Heads, certificates); err == nil {
+			err = o.sendProof(ctx, b, p)
+		}
+	}
+	return err
+}
+
+func (o *Operator) sendProof(ctx context.Context, b *attestation.Bundle, p *proof) error {
 	return o.do(ctx, registering(b), func(query uint64) ([]chain.Message, error) {
 		body, err := p.body(query)
 		return []chain.Message{{To: o.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
