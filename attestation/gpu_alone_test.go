@@ -121,15 +121,18 @@ func TestSwitchesWithoutGPUs(t *testing.T) {
 // TestVectorSwitchAlone is the same with a real switch.
 func TestVectorSwitchAlone(t *testing.T) {
 	m := struct {
-		NVIDIA []struct{ Report, Chain, Arch string }
+		NVIDIA []struct {
+			Report, Chain, Arch string
+			Source              struct{ Path string }
+		}
 	}{}
 	if err := json.Unmarshal(vector(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
 	for _, x := range m.NVIDIA {
-		if x.Arch != "LS10" {
-			continue
+		if x.Arch != "LS10" || strings.Contains(x.Source.Path, "InvalidSignature") {
+			continue // what its publisher broke is for the tests of package nvidia
 		}
 		n++
 		w := &world{t: t, policy: attestation.DefaultPolicyTOML()}
