@@ -37,3 +37,9 @@ func DecodeSignatures(b []byte) (any, error) {
 
 // Ext is the liteservers' form of a block identifier.
 func (b BlockID) Ext() *ton.BlockIDExt { return b.ext() }
+
+// CheckCells is the check of the levels and the number of the cells of proofs.
+var CheckCells = checkCells
+
+// MaxLinks is how many links a proof may have.
+const MaxLinks = maxLinks

@@ -106,7 +106,10 @@ const maxProofCells = 1 << 20
 // takes the level of an ordinary cell from its serialisation and computes the
 // hash with it: with a wrong one a cell over pruned cells has the hash of the
 // whole tree, and passes for it.
-func checkLevels(roots ...*cell.Cell) error {
+func checkLevels(roots ...*cell.Cell) error { return checkCells(maxProofCells, roots...) }
+
+// checkCells is checkLevels of at most limit cells.
+func checkCells(limit int, roots ...*cell.Cell) error {
 	seen := map[*cell.Cell]bool{}
 	var walk func(c *cell.Cell) error
 	walk = func(c *cell.Cell) error {
@@ -116,8 +119,8 @@ func checkLevels(roots ...*cell.Cell) error {
 		if seen[c] {
 			return nil
 		}
-		if len(seen) >= maxProofCells {
-			return fmt.Errorf("more than %d cells", maxProofCells)
+		if len(seen) >= limit {
+			return fmt.Errorf("more than %d cells", limit)
 		}
 		seen[c] = true
 		var below byte
