@@ -177,6 +177,9 @@ func (c *Chain) lookup(q ton.LookupBlock) (*Block, error) {
 		return nil, errors.New("no block given")
 	}
 	if q.Mode&1 != 0 {
+		if q.ID.Seqno < 1 { // the zerostate is no block
+			return nil, errNoBlock
+		}
 		return c.blockAt(q.ID.Workchain, uint32(q.ID.Seqno))
 	}
 	head := c.Head().ID.SeqNo
