@@ -70,10 +70,12 @@ const balance = 500_000_000
 
 type node struct {
 	Options
-	op    *Operator
-	ton   *chain.GlobalConfig
-	own   http.Handler
-	relay atomic.Pointer[http.Handler] // to the enclave that runs
+	op     *Operator
+	ton    *chain.GlobalConfig
+	own    http.Handler
+	booted map[[32]byte]bool            // receipt keys of this process's enclaves
+	served bool                         // one of them was registered
+	relay  atomic.Pointer[http.Handler] // to the enclave that runs
 }
 
 // Up runs a node until ctx ends. When the enclave ends by itself it is started
@@ -102,7 +104,7 @@ func Up(ctx context.Context, o Options) error {
 	}
 	defer lock.Unlock()
 
-	n := &node{Options: o}
+	n := &node{Options: o, booted: map[[32]byte]bool{}}
 	if err := n.connect(ctx); err != nil {
 		return err
 	}
@@ -171,6 +173,10 @@ func (n *node) cycle(ctx context.Context) error {
 		var refused *attestation.RefusedError
 		if errors.As(err, &bad) || errors.As(err, &refused) && !passing(err) {
 			return err // the same again would end the same
+		}
+		var taken *takenError
+		if errors.As(err, &taken) {
+			return err
 		}
 		var boot *bootError
 		if errors.As(err, &boot) && boot.lasting() != nil {

@@ -108,6 +108,9 @@ func (o *Operator) next(ctx context.Context, newest func(context.Context) (*atte
 // register puts the enclave's bundle on the chain as the node's next epoch, and
 // returns the record once it is active.
 func (n *node) register(ctx context.Context, proc *process) (*registry.Node, error) {
+	if err := n.checkAlone(ctx, proc); err != nil {
+		return nil, err
+	}
 	newest, certificates := proc.bundle, []*certificate.File(nil)
 	if n.Certificates != "" {
 		b, files, err := n.certified(ctx, proc)
@@ -137,7 +140,36 @@ func (n *node) register(ctx context.Context, proc *process) (*registry.Node, err
 	if err != nil {
 		return nil, err
 	}
+	n.served = true
 	return rec, n.op.Told()
+}
+
+// takenError says that another host runs the node.
+type takenError struct{ err error }
+
+func (e *takenError) Error() string { return e.err.Error() }
+func (e *takenError) Unwrap() error { return e.err }
+
+// checkAlone refuses to take a node over once this process has served it: of two
+// hosts that both do, each would end the other's epoch, and pay for it, for good.
+func (n *node) checkAlone(ctx context.Context, proc *process) error {
+	b, err := proc.bundle(ctx)
+	if err != nil {
+		return err
+	}
+	claims, err := b.Claims()
+	if err != nil {
+		return err
+	}
+	rec, err := n.op.Record(ctx)
+	if err != nil {
+		return err
+	}
+	if e, ok := rec.Epoch(rec.Current); ok && n.served && !n.booted[e.ReceiptKey] {
+		return &takenError{attestation.ChainDisagrees("another host has registered epoch %d of this node: end one of them, then start the other again", rec.Current)}
+	}
+	n.booted[claims.ReceiptKey] = true
+	return nil
 }
 
 // bundle returns the enclave's newest.

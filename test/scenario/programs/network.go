@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,9 +36,13 @@ type place struct {
 	net   *network.Network
 	bin   string
 	work  string
-	ahead atomic.Int64 // seconds
-	up    *exec.Cmd    // the node, while it runs
-	log   *lockedBuffer
+	ahead atomic.Int64        // seconds
+	ups   map[string]*running // nodes, by directory
+}
+
+type running struct {
+	*exec.Cmd
+	log lockedBuffer
 }
 
 type placeKey struct{}
@@ -56,9 +59,11 @@ func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*p
 //	exits CODE PROGRAM ARG...   runs, and compares the exit code
 //	node CODE COMMAND ARG...    is exits CODE cocoon-node with the flags that an
 //	                            operator's commands need
-//	up ARG...                   starts the node, and waits until it serves: $RELAY,
-//	                            $NODE and $EPOCH are set
-//	down, crash                 ends it as its operator does, or as a power cut does
+//	up [dir=DIR] ARG...         starts the node of a directory, "node" unless it is
+//	                            named, and waits until it serves: $RELAY, $NODE and
+//	                            $EPOCH are set
+//	down, crash [dir=DIR]       ends it as its operator does, or as a power cut does
+//	ends [dir=DIR] CODE TEXT    waits until it has ended by itself, and said this
 //	ahead DURATION              moves the clock of the chain, and of all programs
 //	until KEY VALUE PROGRAM ARG...
 //	                            runs it until its JSON has the value
@@ -68,14 +73,14 @@ func NetworkScripts(t *testing.T, bin string) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": runs, "node": nodeRuns, "up": upRuns, "down": down, "crash": crash, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
+			"exits": runs, "node": nodeRuns, "up": upRuns, "down": down, "crash": crash, "ends": ends, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
 		},
 		Setup: func(e *testscript.Env) error { return setupPlace(e, bin) },
 	})
 }
 
 func setupPlace(e *testscript.Env, bin string) error {
-	p := &place{bin: bin, work: e.WorkDir}
+	p := &place{bin: bin, work: e.WorkDir, ups: map[string]*running{}}
 	e.Values[placeKey{}] = p
 	m, err := simdevice.Measurement(filepath.Join(bin, "cocoon-enclave"))
 	if err != nil {
@@ -100,9 +105,9 @@ func setupPlace(e *testscript.Env, bin string) error {
 		return err
 	}
 	e.Defer(func() {
-		if p.up != nil {
-			_ = p.up.Process.Kill()
-			_ = p.up.Wait()
+		for _, r := range p.ups {
+			_ = r.Process.Kill()
+			_ = r.Wait()
 		}
 		_ = p.net.Close()
 	})
@@ -160,8 +165,8 @@ func exitCode(ts *testscript.TestScript, args []string) int {
 }
 
 // flags are what every command of an operator needs.
-func (p *place) flags(args []string) []string {
-	return append(args, "--dir", "node", "--ton-config", filepath.Join("net", network.TONFile), "--registry", filepath.Join("net", network.RegistryFile), "--wallet", "operator.key")
+func (p *place) flags(dir string, args []string) []string {
+	return append(args, "--dir", dir, "--ton-config", filepath.Join("net", network.TONFile), "--registry", filepath.Join("net", network.RegistryFile), "--wallet", "operator.key")
 }
 
 func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
@@ -171,51 +176,84 @@ func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
 	if args[1] == "up" {
 		args = append(args, "--simulated", filepath.Join("net", network.PlatformDir))
 	}
-	runs(ts, false, append([]string{args[0], "cocoon-node"}, placeOf(ts).flags(args[1:])...))
+	runs(ts, false, append([]string{args[0], "cocoon-node"}, placeOf(ts).flags("node", args[1:])...))
+}
+
+// dirOf takes the directory off the arguments.
+func dirOf(args []string) (string, []string) {
+	if len(args) > 0 {
+		if dir, ok := strings.CutPrefix(args[0], "dir="); ok {
+			return dir, args[1:]
+		}
+	}
+	return "node", args
 }
 
 func upRuns(ts *testscript.TestScript, neg bool, args []string) {
 	p := placeOf(ts)
-	if neg || p.up != nil {
-		ts.Fatalf("usage: up ARG..., when it does not run")
+	dir, args := dirOf(args)
+	if neg || p.ups[dir] != nil {
+		ts.Fatalf("usage: up [dir=DIR] ARG..., when it does not run")
 	}
 	args = append([]string{"up", "--json", "--simulated", filepath.Join("net", network.PlatformDir), "--endorsements", filepath.Join("net", network.EndorsementsDir)}, args...)
-	p.up, p.log = exec.Command(filepath.Join(p.bin, "cocoon-node"), p.flags(args)...), &lockedBuffer{}
-	p.up.Dir, p.up.Stderr = p.work, p.log
-	p.up.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "XDG_CONFIG_HOME="+ts.Getenv("XDG_CONFIG_HOME"))
-	stdout, err := p.up.StdoutPipe()
+	r := &running{Cmd: exec.Command(filepath.Join(p.bin, "cocoon-node"), p.flags(dir, args)...)}
+	r.Dir, r.Stderr = p.work, &r.log
+	r.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "XDG_CONFIG_HOME="+ts.Getenv("XDG_CONFIG_HOME"))
+	stdout, err := r.StdoutPipe()
 	ts.Check(err)
-	ts.Check(p.up.Start())
-	giveUp := time.AfterFunc(networkWait, func() { _ = p.up.Process.Kill() })
+	ts.Check(r.Start())
+	p.ups[dir] = r
+	giveUp := time.AfterFunc(networkWait, func() { _ = r.Process.Kill() })
 	defer giveUp.Stop()
 	var ready struct {
 		Relay, Node string
 		Epoch       int
 	}
-	if err := json.NewDecoder(stdout).Decode(&ready); err != nil {
-		ts.Fatalf("the node does not serve: %v\n%s", err, p.log)
+	if err := json.NewDecoder(stdout).Decode(&ready); err != nil || ready.Relay == "" {
+		ts.Fatalf("the node does not serve: %v\n%s", err, r.log.String())
 	}
 	for k, v := range map[string]string{"RELAY": ready.Relay, "NODE": ready.Node, "EPOCH": strconv.Itoa(ready.Epoch)} {
 		ts.Setenv(k, v)
 	}
 }
 
-func down(ts *testscript.TestScript, neg bool, args []string)  { end(ts, os.Interrupt) }
-func crash(ts *testscript.TestScript, neg bool, args []string) { end(ts, syscall.SIGKILL) }
+func down(ts *testscript.TestScript, neg bool, args []string) {
+	r, code := ended(ts, args, os.Interrupt)
+	if code != 0 {
+		ts.Fatalf("the node does not end well: exit code %d\n%s", code, r.log.String())
+	}
+}
 
-func end(ts *testscript.TestScript, s os.Signal) {
+func crash(ts *testscript.TestScript, neg bool, args []string) { ended(ts, args, syscall.SIGKILL) }
+
+func ends(ts *testscript.TestScript, neg bool, args []string) {
+	_, rest := dirOf(args)
+	if neg || len(rest) != 2 {
+		ts.Fatalf("usage: ends [dir=DIR] CODE TEXT")
+	}
+	r, code := ended(ts, args, nil)
+	if strconv.Itoa(code) != rest[0] || !strings.Contains(r.log.String(), rest[1]) {
+		ts.Fatalf("exit code %d, want %s\n%s", code, rest[0], r.log.String())
+	}
+}
+
+// ended waits until a node has ended, by a signal or by itself.
+func ended(ts *testscript.TestScript, args []string, s os.Signal) (*running, int) {
 	p := placeOf(ts)
-	if p.up == nil {
-		ts.Fatalf("the node does not run")
+	dir, _ := dirOf(args)
+	r := p.ups[dir]
+	if r == nil {
+		ts.Fatalf("no node runs in %s", dir)
 	}
-	giveUp := time.AfterFunc(networkWait, func() { _ = p.up.Process.Kill() })
+	delete(p.ups, dir)
+	giveUp := time.AfterFunc(networkWait, func() { _ = r.Process.Kill() })
 	defer giveUp.Stop()
-	_ = p.up.Process.Signal(s)
-	if err := p.up.Wait(); err != nil && s == os.Interrupt {
-		ts.Fatalf("the node does not end well: %v\n%s", err, p.log)
+	if s != nil {
+		_ = r.Process.Signal(s)
 	}
-	ts.Logf("%s", p.log)
-	p.up = nil
+	_ = r.Wait()
+	ts.Logf("%s", r.log.String())
+	return r, r.ProcessState.ExitCode()
 }
 
 func ahead(ts *testscript.TestScript, neg bool, args []string) {
@@ -262,5 +300,5 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("%s is %s, and does not become %s\n%s", args[0], last, args[1], fmt.Sprint(placeOf(ts).log))
+	ts.Fatalf("%s is %s, and does not become %s", args[0], last, args[1])
 }
