@@ -140,7 +140,7 @@ func (n *node) connect(ctx context.Context) error {
 		return err
 	}
 	n.ton = cfg
-	client, err := chain.Dial(ctx, cfg, chain.WithWarnings(func(s string) { n.Log.Warn(s) }))
+	client, err := chain.Dial(ctx, cfg, chain.WithWarnings(func(s string) { n.Log.Warn("the chain client warns", "text", s) }))
 	if err != nil {
 		return err
 	}
