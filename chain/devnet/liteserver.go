@@ -125,6 +125,14 @@ func (c *Chain) Answer(ctx context.Context, query tl.Serializable) (resp tl.Seri
 		return c.shardInfo(q)
 	case ton.ListBlockTransactions:
 		return c.listBlock(q)
+	case ton.ListBlockTransactionsExt:
+		return c.listBlockExt(q)
+	case ton.GetShardBlockProof:
+		return c.shardBlockProof(q)
+	case ton.GetBlockOutMsgQueueSize:
+		return c.queueSize(q)
+	case ton.GetOutMsgQueueSizes:
+		return c.queueSizes(q)
 	case ton.GetConfigAll:
 		return c.config(q.Mode, q.BlockID, nil)
 	case ton.GetConfigParams:
@@ -464,39 +472,6 @@ func (c *Chain) oneTransaction(q ton.GetOneTransaction) (tl.Serializable, error)
 	return ton.TransactionInfo{ID: b.ID, Proof: p.ToBOC(), Transaction: tx.ToBOC()}, nil
 }
 
-func (c *Chain) listBlock(q ton.ListBlockTransactions) (tl.Serializable, error) {
-	b, err := c.findBlock(q.ID)
-	if err != nil {
-		return nil, err
-	}
-	txs := slices.Clone(b.txs)
-	slices.SortFunc(txs, txRef.compare)
-	if q.Mode&(1<<6) != 0 {
-		slices.Reverse(txs)
-	}
-	if q.Mode&(1<<7) != 0 && q.After != nil {
-		i := slices.Index(txs, txRef{[32]byte(q.After.Account), q.After.LT})
-		if i < 0 {
-			return nil, errNoTx
-		}
-		txs = txs[i+1:]
-	}
-	n := min(int(q.Count), maxBlockTransactions)
-	res := ton.BlockTransactions{ID: b.ID, ReqCount: int32(q.Count), Incomplete: len(txs) > n}
-	txs = txs[:min(len(txs), n)]
-	for _, t := range txs {
-		tx, err := txCell(b, t)
-		if err != nil {
-			return nil, err
-		}
-		res.TransactionIds = append(res.TransactionIds, ton.TransactionID{Flags: 7, Account: slices.Clone(t.account[:]), LT: t.lt, Hash: tx.Hash()})
-	}
-	if q.Mode&(1<<5) != 0 {
-		res.Proof, err = proveTxs(b, txs)
-	}
-	return res, err
-}
-
 func (c *Chain) allShards(q ton.GetAllShardsInfo) (tl.Serializable, error) {
 	b, err := c.findBlock(q.ID)
 	if err != nil {
@@ -505,13 +480,7 @@ func (c *Chain) allShards(q ton.GetAllShardsInfo) (tl.Serializable, error) {
 	if b.ID.Workchain != masterchain {
 		return nil, errors.New("not a masterchain block")
 	}
-	p, err := blockProof(b, func(extra *cell.Slice) error {
-		custom, err := mcBlockExtra(extra)
-		if err != nil {
-			return err
-		}
-		return visit(custom)
-	})
+	p, err := proveShardHashes(b)
 	if err != nil {
 		return nil, err
 	}

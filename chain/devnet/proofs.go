@@ -223,6 +223,18 @@ func mcBlockExtra(extra *cell.Slice) (*cell.Cell, error) {
 	return extra.LoadRefCell()
 }
 
+// proveShardHashes proves the whole McBlockExtra of a masterchain block: the shard
+// blocks that it registers, and the configuration when it is a key block.
+func proveShardHashes(b *Block) (*cell.Cell, error) {
+	return blockProof(b, func(extra *cell.Slice) error {
+		custom, err := mcBlockExtra(extra)
+		if err != nil {
+			return err
+		}
+		return visit(custom)
+	})
+}
+
 // accountBlocks positions on the ShardAccountBlocks of a block's extra part.
 func accountBlocks(extra *cell.Slice) (*tlb.ShardAccountBlocks, error) {
 	if _, err := extra.LoadUInt(32); err != nil {
@@ -405,13 +417,7 @@ func forward(from, to *Block, validatorHash uint32) (step ton.BlockLinkForward, 
 	if err != nil {
 		return step, err
 	}
-	conf, err := blockProof(from, func(extra *cell.Slice) error {
-		custom, err := mcBlockExtra(extra) // with the configuration
-		if err != nil {
-			return err
-		}
-		return visit(custom)
-	})
+	conf, err := proveShardHashes(from) // and the configuration
 	if err != nil {
 		return step, err
 	}

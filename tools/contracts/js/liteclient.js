@@ -329,6 +329,10 @@ async function checkBlocks(client, last) {
     const one = await client.engine.query(Functions.liteServer_getShardInfo, { kind: 'liteServer.getShardInfo', id: idOf(found.id), workchain: 0, shard: MASTERCHAIN_SHARD, exact: true })
     demand('shard: another block', sameBlock(one.shardblk, shard))
     demand('shard: not proved', sameBlock(shardOf(mcExtra(provedState('shard', one.shardProof, found.id).root).shards), shard))
+    const way = await client.engine.query(Functions.liteServer_getShardBlockProof, { kind: 'liteServer.getShardBlockProof', id: idOf(one.shardblk) })
+    demand('shard proof: not one link to the block', way.links.length === 1 && sameBlock(way.links[0].id, one.shardblk))
+    const registers = blockHeader('shard proof', Cell.fromBoc(way.links[0].proof)[0], way.masterchainId).root.refs[3].refs[3].beginParse().skip(17)
+    demand('shard proof: another block', sameBlock(shardOf(shardHashes(registers)), one.shardblk))
     for (const id of [found.id, one.shardblk]) {
       const b = await client.engine.query(Functions.liteServer_getBlock, { kind: 'liteServer.getBlock', id: idOf(id) })
       same('block: file hash', hex(crypto.createHash('sha256').update(b.data).digest()), hex(id.fileHash))
