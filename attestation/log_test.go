@@ -356,3 +356,43 @@ func TestComponentsWithoutTPM(t *testing.T) {
 	}, fault.FamilyRefused, "tpm.pcrs", "no TPM"}
 	c.run(t, newWorld(t))
 }
+
+// Registers of a TPM that stands alone may be judged by their components alone;
+// what lowers safety is warned of, and every rule is explained.
+func TestWordsOfTPMPolicy(t *testing.T) {
+	w := newTPMWorld(t)
+	l := tcg2(eventlog.SHA256)
+	w.tpm.Boot(l)
+	w.options("unsafe_host_tpm = true\nunsafe_persisted_tpm = true\nparavisors = [\""+strings.Repeat("11", 32)+"\"]", w.vendor.RootFingerprint())
+	w.set(`accept = [`, `accept = ["tpm", `)
+	if _, err := attestation.ParsePolicy([]byte(w.policy)); err == nil || !strings.Contains(err.Error(), "any code would be accepted") {
+		t.Errorf("a policy without registers: %v", err)
+	}
+	w.eventLog(named(hash("kernel"), hash("loader")))
+	if v := w.alone(l.Bytes()); !v.Accepted {
+		t.Error(v.Err())
+	}
+	p := w.verifier().Policy()
+	var warned, explained []string
+	for _, x := range p.Warnings() {
+		warned = append(warned, x.Key)
+	}
+	for _, want := range []string{"tpm.unsafe_host_tpm", "tpm.unsafe_persisted_tpm", "tpm.paravisors"} {
+		if !slices.Contains(warned, want) {
+			t.Errorf("no warning of %s among %q", want, warned)
+		}
+	}
+	for _, r := range p.Explain() {
+		explained = append(explained, r.Rule+" "+r.Text)
+	}
+	for _, want := range []string{"event_log.required An event log must say", "event_log.pcr4 The event log must show that pcr4 was extended by these alone, and by each of them: boot loader, kernel.",
+		"tpm.paravisor ", "tpm.persisted UNSAFE", "tpm.event_log ", "tpm.confidential UNSAFE"} {
+		if !slices.ContainsFunc(explained, func(s string) bool { return strings.HasPrefix(s, want) }) {
+			t.Errorf("%q is not explained", want)
+		}
+	}
+	w.set("[event_log.registers.pcr4]", "[event_log.registers.pcr9]\ninitrd = [\""+hash("initrd")+"\"]\n[event_log.registers.pcr4]")
+	if slices.ContainsFunc(w.verifier().Policy().Warnings(), func(x attestation.PolicyProblem) bool { return x.Key == "tpm.paravisors" }) {
+		t.Error("warned although the registers of what the kernel takes in are judged")
+	}
+}

@@ -165,7 +165,7 @@ func (p *Policy) build() error {
 	add(p.buildGPU())
 	add(p.buildTPM())
 	add(p.buildLog())
-	add(p.checkParavisors())
+	add(p.checkRegisters())
 	p.mrenclave, err = digests("sgx.mrenclave", f.SGX.MRENCLAVE, 32)
 	add(err)
 	p.mrsigner, err = digests("sgx.mrsigner", f.SGX.MRSIGNER, 32)

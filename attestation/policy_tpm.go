@@ -61,9 +61,6 @@ func (p *Policy) buildTPM() error {
 		errs = append(errs, err)
 		t.pcrs[n] = ds
 	}
-	if slices.Contains(p.f.Accept, KindTPM) && len(t.pcrs) == 0 {
-		errs = append(errs, problem("tpm.pcrs", "names no register, so any code would be accepted"))
-	}
 	return errors.Join(errs...)
 }
 
@@ -71,8 +68,12 @@ func (p *Policy) buildTPM() error {
 // (PFP 3.3.4.5). Without it, nothing says whose code extended the others.
 const codePCR = 4
 
-// checkParavisors refuses paravisors whose guests would be judged by nothing.
-func (p *Policy) checkParavisors() error {
+// checkRegisters refuses TPMs, and guests of paravisors, that would be judged by
+// nothing.
+func (p *Policy) checkRegisters() error {
+	if slices.Contains(p.f.Accept, KindTPM) && len(p.tpm.pcrs) == 0 && !p.log.pcrs() {
+		return problem("tpm.pcrs", "names no register, and event_log.registers none of a TPM, so any code would be accepted")
+	}
 	if len(p.tpm.paravisors) == 0 || p.judges(codePCR) {
 		return nil
 	}

@@ -29,6 +29,7 @@ var hosts = map[string]bool{
 	"kdsintf.amd.com":                        true,
 	"rim.attestation.nvidia.com":             true,
 	"ocsp.ndis.nvidia.com":                   true,
+	"nras.attestation.nvidia.com":            true,
 }
 
 // Client gets documents. The zero value uses the vendors' services. It is safe

@@ -149,3 +149,37 @@ func TestFetchGPURefused(t *testing.T) {
 		t.Errorf("missing: %v", err)
 	}
 }
+
+// TestFetchKeys gets the keys that tokens of the remote attestation service were
+// signed with; those of another service are of no use.
+func TestFetchKeys(t *testing.T) {
+	g, _, _ := newGPU(t)
+	s := must[*sim.NRAS](t)(g.vendor.NewNRAS())
+	other := must[*sim.NRAS](t)(g.vendor.NewNRAS())
+	tokens := must[[]byte](t)(s.Tokens(sim.NRASTokens{IssuedAt: now.Add(-time.Minute), Nonce: [32]byte{1}}))
+	keys := must[[]byte](t)(s.KeySet(nil))
+	answer := keys
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/.well-known/jwks.json" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(answer)
+	}))
+	t.Cleanup(server.Close)
+	c := &Client{Mirror: must[*url.URL](t)(url.Parse(server.URL)), Wait: time.Millisecond}
+	policy := must[*attestation.Policy](t)(attestation.ParsePolicy([]byte(attestation.PolicyTOML(attestation.PolicyOptions{SimulatedRoots: [][32]byte{s.Root()}}))))
+	v := must[*attestation.Verifier](t)(attestation.NewVerifier(policy))
+	got, err := c.Fetch(t.Context(), v, "", tokens, nil, now)
+	if err != nil || got.Requests != 1 || len(got.Files) != 1 || !bytes.Equal(got.Files[0].Data, keys) {
+		t.Fatalf("%v, %+v", err, got)
+	}
+	answer = must[[]byte](t)(other.KeySet(nil))
+	if got, err := c.Fetch(t.Context(), v, "", tokens, nil, now); err == nil || got != nil {
+		t.Errorf("keys of another service: %+v", got)
+	}
+	answer = []byte("{}")
+	if _, err := c.Fetch(t.Context(), v, "", tokens, nil, now); fault.FamilyOf(err) != fault.FamilyUnknown {
+		t.Errorf("no keys: %v", err)
+	}
+}
