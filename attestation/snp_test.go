@@ -61,6 +61,9 @@ func TestVerifySNP(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := v.Verdict().Facts
+	if v.Kind() != attestation.KindSNP || v.Measurement() != attestation.MeasurementSNP(w.report.Measurement) {
+		t.Errorf("kind %s, measurement %x", v.Kind(), v.Measurement())
+	}
 	if !v.Simulated() || v.PlatformID() != attestation.PlatformID("snp", w.chip.ChipID[:]) || f.Product != "Genoa" || f.IntelVerdict != nil {
 		t.Errorf("simulated %v, platform %x, facts %+v", v.Simulated(), v.PlatformID(), f)
 	}

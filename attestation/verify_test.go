@@ -166,7 +166,7 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !v.Simulated() || v.Digest() != w.claims.Digest() || v.Claims().Epoch != 7 {
+	if !v.Simulated() || v.Digest() != w.claims.Digest() || v.Claims().Epoch != 7 || v.Kind() != attestation.KindTDX || v.Measurement() != w.registered.Measurements[0] {
 		t.Errorf("simulated %v, digest %x", v.Simulated(), v.Digest())
 	}
 	if got := v.Models(); len(got) != 1 || got[0].Name != "b" {

@@ -157,6 +157,7 @@ func (c *costTable) onceTable() string {
 	row("a new boot, or 30 days more, mode A", "register-tdx-again")
 	row("the same, mode B", "register-quorum-again")
 	row("the last day of a node: retire, unbond, withdraw", "retire", "unbond", "withdraw")
+	row("a verifier from beginning to end: stake, leave, withdraw", "verifier-stake", "verifier-leave", "verifier-withdraw")
 	row("a channel from beginning to end: open, two settlements, close", "channel-open", "voucher-settle", "voucher-settle", "channel-close-now")
 	row("a settlement more", "voucher-settle")
 	row("a registry", "root-deploy")
