@@ -1,5 +1,5 @@
 // Package contracts holds the registry's contracts on TON and the typed forms
-// of every message and state: Root, Node, Platform and Channel
+// of every message and state: Root, Node, Platform, Verifier and Channel
 // (docs/spec/contracts-*.md; TL-B in cocoon.tlb).
 //
 // The contracts are written in Tolk. The compiled code is committed and
