@@ -40,7 +40,7 @@ func official(ctx context.Context, w *world, out io.Writer) error {
 	}
 	for _, c := range commands {
 		var text bytes.Buffer
-		cmd := exec.CommandContext(ctx, program, "--global-config", filepath.Join(w.dir, "global.json"), "--verbosity", "1", "--cmd", c.command)
+		cmd := exec.CommandContext(ctx, program, "--global-config", filepath.Join(w.dir, "global.json"), "--verbosity", "1", "--timeout", "20", "--cmd", c.command)
 		cmd.Stdout, cmd.Stderr = &text, &text
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("lite-client: %s: %w: %s", c.command, err, text.Bytes())

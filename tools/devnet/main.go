@@ -87,6 +87,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.BlockInterval <= 0 {
 		return errors.New("--interval must be positive")
 	}
+	if *globalID < -1<<31 || *globalID > 1<<31-1 {
+		return fmt.Errorf("--chain-id %d: want a 32-bit number", *globalID)
+	}
+	if n := chain.NetworkOf(int32(*globalID)); n != chain.Devnet {
+		return fmt.Errorf("--chain-id %d is %s's: what is signed for this chain would be good there", *globalID, n)
+	}
 	if *manual {
 		o.BlockInterval = -1
 	}

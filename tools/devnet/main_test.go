@@ -94,6 +94,7 @@ func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"--interval", "0s"}, {"extra"}, {"--listen", "localhost:1"}, {"--listen", "[::1]:0"}, {"--fund", "x"},
 		{"--fund", attestation.Address{}.String() + "=1.0000000001"}, {"--liteservers", "99"},
+		{"--chain-id", "-239"}, {"--chain-id", "-3"}, {"--chain-id", "4294967057"},
 	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
 			t.Errorf("%v: accepted", args)
