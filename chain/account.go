@@ -24,7 +24,8 @@ type Account struct {
 	// Exists is false when the chain holds no such account. Everything below is
 	// then zero. The absence is proved too.
 	Exists   bool
-	Frozen   bool
+	Frozen   bool       // it owes storage; only the hash of its StateInit is left
+	State    [32]byte   // that hash; zero unless frozen
 	Code     *cell.Cell // nil unless the account is active
 	Data     *cell.Cell
 	Balance  *big.Int // nanocoins; zero, never nil
@@ -177,6 +178,9 @@ func (p *accountParts) verify(mc BlockID, addr attestation.Address) (a *Account,
 	}
 	a.Exists, a.Frozen, a.Balance = true, acc.Status == tlb.AccountStatusFrozen, acc.Balance.Nano()
 	a.LastLT, a.LastHash = sa.LastTransLT, [32]byte(sa.LastTransHash)
+	if a.Frozen {
+		copy(a.State[:], acc.StateHash)
+	}
 	if acc.Status == tlb.AccountStatusActive {
 		a.Code, a.Data = acc.StateInit.Code, acc.StateInit.Data
 		if a.Data == nil {

@@ -35,8 +35,8 @@ type proof struct {
 	body     func(query uint64) (*cell.Cell, error)
 }
 
-// quoteProof is mode A.
-func quoteProof(b *attestation.Bundle, heads *attestation.Heads) (*proof, error) {
+// quoteProof is mode A. last is the node's current record, nil if it has none.
+func quoteProof(b *attestation.Bundle, heads *attestation.Heads, last *contracts.EpochRecord) (*proof, error) {
 	quote := evidence(b, attestation.KindTDX)
 	if quote == nil {
 		return nil, attestation.BadInput("the bundle holds no evidence that a contract verifies: it needs a certificate of the registry's verifiers (docs/operator.md)")
@@ -45,7 +45,11 @@ func quoteProof(b *attestation.Bundle, heads *attestation.Heads) (*proof, error)
 	if err != nil {
 		return nil, err
 	}
-	return &proof{info.PlatformID, func(query uint64) (*cell.Cell, error) { return registration(quote, heads, query) }}, nil
+	body := registration
+	if last != nil && last.Knows(info, uint32(time.Now().Unix())) {
+		body = laterRegistration
+	}
+	return &proof{info.PlatformID, func(query uint64) (*cell.Cell, error) { return body(quote, heads, query) }}, nil
 }
 
 // evidence returns the first evidence of a kind in a bundle, nil if none.
@@ -118,7 +122,11 @@ func first8(d [32]byte) []byte { return d[:8] }
 // one, its quote otherwise.
 func (o *Operator) proofOf(ctx context.Context, b *attestation.Bundle, heads *attestation.Heads, files []*certificate.File) (*proof, error) {
 	if len(files) == 0 {
-		return quoteProof(b, heads)
+		rec, err := o.Record(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return quoteProof(b, heads, rec.State.Current)
 	}
 	id, err := o.Client.ChainID(ctx)
 	if err != nil {

@@ -183,6 +183,28 @@ func (p *onePlatform) renewals(held int) (n int) {
 	return n
 }
 
+// sentAgain says whether an operator's newest registration is that of a later boot.
+func (p *onePlatform) sentAgain(o *Operator) bool {
+	p.Helper()
+	acc, err := p.client.Account(p.Context(), o.Node)
+	if err != nil {
+		p.Fatal(err)
+	}
+	txs, err := p.client.Transactions(p.Context(), acc, 64)
+	if err != nil {
+		p.Fatal(err)
+	}
+	again := false
+	newest := uint64(0)
+	for _, tx := range txs {
+		if in, ok := tx.In.Msg.(*tlb.InternalMessage); ok && source(in) == o.Wallet() && tx.LT > newest {
+			newest = tx.LT
+			again = in.Body.MustBeginParse().MustLoadUInt(32) == 0xc0c0011f
+		}
+	}
+	return again
+}
+
 func (p *onePlatform) balance(o *Operator) uint64 {
 	p.Helper()
 	acc, err := p.client.Account(p.Context(), o.Wallet())
@@ -245,8 +267,15 @@ func TestSlots(t *testing.T) {
 	wantRefusal(t, err, contracts.CodeNoSlot, false, "ERR_NO_SLOT")
 	p.record(2)
 
-	// A node's next epoch keeps its slot.
+	// A node's next epoch keeps its slot, and needs no more of the quote than is new.
+	cost := p.balance(first)
 	p.register(first)
+	if !p.sentAgain(first) {
+		t.Error("the whole quote was sent again")
+	}
+	if cost -= p.balance(first); cost > 45_000_000 {
+		t.Errorf("a later boot costs %d", cost)
+	}
 	if s := p.record(2).State.Holders[first.Node]; s.Epoch != 2 {
 		t.Errorf("the slot is of epoch %d", s.Epoch)
 	}

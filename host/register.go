@@ -194,6 +194,17 @@ func registration(tdx []byte, heads *attestation.Heads, query uint64) (*cell.Cel
 	return m.Body()
 }
 
+// laterRegistration builds the message of mode A for a boot on the machine of the
+// current registration: it costs half.
+func laterRegistration(tdx []byte, heads *attestation.Heads, query uint64) (*cell.Cell, error) {
+	body, signature, err := contracts.TDReportCells(tdx)
+	if err != nil {
+		return nil, err
+	}
+	m := &contracts.RegisterTDXAgain{QueryID: query, Heads: heads, TDBody: body, Signature: signature}
+	return m.Body()
+}
+
 // anchor puts the log's head on the chain whenever it grew, until ctx ends.
 func (n *node) anchor(ctx context.Context, proc *process) error {
 	tick := time.NewTicker(n.AnchorEvery)

@@ -26,6 +26,7 @@ const (
 	CodeKind              = 126 // unknown evidence kind, or wrong kind for this mode
 	CodeListFull          = 127 // no room for another node
 	CodeRevoked           = 128 // the platform is revoked
+	CodeCount             = 129 // nothing, or more entries than one message can pay for
 	CodeNotOperator       = 200 // only the operator may send this
 	CodePending           = 201 // another registration is still being confirmed
 	CodeEpoch             = 202 // not the epoch expected: compare-and-swap failed

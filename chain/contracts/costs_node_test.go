@@ -112,7 +112,9 @@ func (m *meter) nodePaths() {
 	m.send(f, "register-tdx", f.node, f.operator, ValueRegister, 0, f.registration(f.heads()))
 	m.anchorPaths(f)
 	f.Now += day
-	m.send(f, "register-tdx-again", f.node, f.operator, ValueRegister, 0, f.registration(f.heads()))
+	m.send(f, "register-tdx-next", f.node, f.operator, ValueRegister, 0, f.registration(f.heads()))
+	f.Now += day
+	m.send(f, "register-tdx-again", f.node, f.operator, ValueRegister, 0, f.again(f.heads()))
 	m.send(f, "recheck", f.node, f.anybody, ValueCheck, 0, &Recheck{QueryID: 1})
 	m.send(f, "retire", f.node, f.operator, ValueCheck, 0, &Retire{QueryID: 1})
 	m.send(f, "unbond", f.node, f.operator, ValueSmall, 0, &Unbond{QueryID: 1, Amount: 150 * coin})

@@ -46,7 +46,7 @@ func (m *meter) rootPaths() {
 	govern("govern-propose-verifiers", SetVerifiers{VerifierSet{2, typicalVerifierSet().Quorum}})
 	govern("govern-cancel", CancelProposal{number})
 	f.Now += 31 * day // all listed nodes are over
-	m.send(f, "prune-50", f.root, f.anybody, ValuePrune, 0, &Prune{QueryID: 1, Count: 50})
+	m.send(f, "prune-40", f.root, f.anybody, ValuePrune, 0, &Prune{QueryID: 1, Count: MaxPrune})
 }
 
 // channelPaths is the life of payment channels.

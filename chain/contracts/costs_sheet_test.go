@@ -182,11 +182,47 @@ func (c *costTable) pathTable() string {
 
 func (c *costTable) rentTable() string {
 	var b strings.Builder
-	b.WriteString("| contract | cells | bits | coins a year |\n|---|---|---|---|\n")
+	b.WriteString("| contract | cells | bits | coins a year | reserve | lasts, years |\n|---|---|---|---|---|---|\n")
 	for _, r := range c.Storage {
-		fmt.Fprintf(&b, "| %s | %d | %d | %.6f |\n", r.Name, r.Cells, r.Bits, inCoins(r.StorageYear))
+		reserve, lasts := "", ""
+		if kept, ok := reserves[r.Name]; ok {
+			reserve, lasts = valueText(kept.nano), fmt.Sprintf("%.1f", kept.years(r))
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d | %.6f | %s | %s |\n", r.Name, r.Cells, r.Bits, inCoins(r.StorageYear), reserve, lasts)
 	}
 	return b.String()
+}
+
+// reserve is what a contract keeps for its storage, and how many years that has
+// to pay for.
+type reserve struct {
+	nano  uint64
+	least float64
+}
+
+func (r reserve) years(s stateCost) float64 { return float64(r.nano) / float64(s.StorageYear) }
+
+var reserves = map[string]reserve{
+	"node": {NodeReserve, 1.25}, "node-first-epoch": {NodeReserve, 1.25},
+	"platform": {PlatformReserve, 5}, "channel": {ChannelReserve, 2.5},
+}
+
+// checkReserves fails the test where a reserve does not pay for its time.
+func (c *costTable) checkReserves(t *testing.T) {
+	t.Helper()
+	n := 0
+	for _, s := range c.Storage {
+		r, ok := reserves[s.Name]
+		if !ok {
+			continue
+		}
+		if n++; r.years(s) < r.least {
+			t.Errorf("the reserve of %s lasts %.2f years, and must last %.2f", s.Name, r.years(s), r.least)
+		}
+	}
+	if n != len(reserves) {
+		t.Errorf("%d states have a reserve, want %d", n, len(reserves))
+	}
 }
 
 func inCoins[T int64 | uint64](nano T) float64 { return float64(nano) / 1e9 }

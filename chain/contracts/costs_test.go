@@ -66,6 +66,7 @@ type costTable struct {
 func TestCosts(t *testing.T) {
 	got := measureCosts(t)
 	got.checkGoals(t)
+	got.checkReserves(t)
 	b, err := json.MarshalIndent(got, "", "\t")
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func TestCosts(t *testing.T) {
 // goals are what paths and parts of paths may take.
 var (
 	gasGoals = map[string]int64{
-		"register-tdx": 115_000, "register-tdx-again": 115_000,
+		"register-tdx": 115_000, "register-tdx-next": 115_000, "register-tdx-again": 115_000,
 		"quote": 90_000, "quote-simulated": 90_000, "inclusion-level": 1100,
 	}
 	feeGoals = map[string]uint64{"anchor": 2_000_000}

@@ -48,7 +48,7 @@ func TestMessageShapes(t *testing.T) {
 	l.receipt = l.newReceipt(41)
 	l.receipt.Time -= l.params.MergeDelay
 	shapes(l.fixture, l.node, l.operator, l.challenge())
-	shapes(f, f.node, f.operator, f.registration(f.heads()))
+	shapes(f, f.node, f.operator, f.registration(f.heads()), f.again(f.heads()))
 	f.stakeVerifier(0, f.anybody, tvmtest.Coin, 0)
 	verifier, _ := f.verifierAt(0)
 	shapes(f, verifier, f.anybody, f.stakeBy(0, f.anybody), &LeaveVerifiers{}, &RefreshVerifier{}, &WithdrawVerifier{}, f.conflict(0))

@@ -53,7 +53,8 @@ type EpochRecord struct {
 	BlockSeqno   uint32
 	RegisteredAt uint32
 	NotAfter     uint32
-	QueryID      uint64 // of the registration
+	QueryID      uint64    // of the registration
+	Attestation  PublicKey // key that signs the machine's TD reports; mode B: zero
 	ReceiptKey   [32]byte
 	LogKey       [32]byte
 	IdentityKey  [32]byte
@@ -178,7 +179,7 @@ func (s *NodeState) parseEpochs(c *cell.Cell) error {
 
 func parseRecord(c *cell.Cell) (*EpochRecord, error) {
 	r := read(c, "epoch record")
-	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(), QueryID: r.u64()}
+	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(), QueryID: r.u64(), Attestation: PublicKey{X: r.b32(), Y: r.b32()}}
 	keys, check := read(r.ref(), "epoch keys"), r.ref()
 	if r.end(); r.err != nil {
 		return nil, r.err
@@ -191,6 +192,20 @@ func parseRecord(c *cell.Cell) (*EpochRecord, error) {
 	var err error
 	e.Check, err = parseCheck(check)
 	return e, err
+}
+
+// Knows reports whether the record was made from evidence of the machine that a
+// quote is of, so that [RegisterTDXAgain] says all that [RegisterTDX] would: the
+// same CA, certificate's end and security state, quoting enclave and attestation
+// key, before the certificate's end.
+func (e *EpochRecord) Knows(q *QuoteInfo, now uint32) bool {
+	c := e.Check
+	if c.Kind != KindTDX || c.TDX == nil || now > e.NotAfter || e.NotAfter != q.NotAfter {
+		return false
+	}
+	a, b := c.TDX.TCB, q.TCB
+	return e.Attestation == q.Attestation && c.Authority == q.CA.Digest() && c.PlatformID == q.PlatformID && c.TDX.FMSPC == q.FMSPC &&
+		a.CPUSVN == b.CPUSVN && a.PCESVN == b.PCESVN && a.QESVN == b.QESVN && a.QESigner == b.QESigner
 }
 
 func parseCheck(c *cell.Cell) (Check, error) {

@@ -12,9 +12,9 @@ const (
 	ValueSmall    uint64 = 10_000_000  // anchor, profile, stake, withdrawal
 	ValueReport   uint64 = 30_000_000  // report of a fault
 	ValueCheck    uint64 = 50_000_000  // retire, recheck
-	// NodeReserve stays in a Node for its storage; below it (plus stake, bonds
-	// and credits) no anchor is accepted from outside. A node that is not
-	// registered keeps [NodeReserveRetired].
+	// NodeReserve stays in a Node for its storage, and pays for 16 months; below
+	// it (plus stake, bonds and credits) no anchor is accepted from outside. A
+	// node that is not registered keeps [NodeReserveRetired], for three months.
 	NodeReserve        uint64 = 100_000_000
 	NodeReserveRetired uint64 = 20_000_000
 )
@@ -23,6 +23,7 @@ const (
 const (
 	opRegisterQuorum     = 0xc0c00110
 	opRegisterTDX        = 0xc0c00111
+	opRegisterTDXAgain   = 0xc0c0011f
 	opAnchorInternal     = 0xc0c00112
 	opSetProfile         = 0xc0c00113
 	opStake              = 0xc0c00114
@@ -100,6 +101,24 @@ func (m *RegisterTDX) Body() (*cell.Cell, error) {
 		MustStoreUInt(opRegisterTDX, 32).MustStoreUInt(m.QueryID, 64).
 		MustStoreSlice(m.CA.X[:], 256).MustStoreSlice(m.CA.Y[:], 256).
 		MustStoreRef(head).MustStoreRef(keys).MustStoreRef(m.Quote).EndCell(), nil
+}
+
+// RegisterTDXAgain registers a later boot on the machine of the current
+// registration, by mode A: see [EpochRecord.Knows]. Only the operator may send it,
+// with [ValueRegister].
+type RegisterTDXAgain struct {
+	QueryID           uint64
+	Heads             *attestation.Heads
+	TDBody, Signature *cell.Cell // of [TDReportCells]
+}
+
+// Body returns the message body.
+func (m *RegisterTDXAgain) Body() (*cell.Cell, error) {
+	if m.Heads == nil || m.TDBody == nil || m.Signature == nil {
+		return nil, attestation.BadInput("registration without claims or quote")
+	}
+	head, keys := headCells(m.Heads)
+	return plain(opRegisterTDXAgain, m.QueryID).MustStoreRef(head).MustStoreRef(keys).MustStoreRef(m.TDBody).MustStoreRef(m.Signature).EndCell(), nil
 }
 
 // AnchorExternal anchors a log head; the node's contract pays. It goes in an

@@ -383,7 +383,7 @@ func (w *town) attack() {
 		m = to.twoHeads(1, 5)
 		m.(*ReportHeads).SignB[0] ^= 1
 	case 11:
-		w.deliver(w.attacker, w.root, ValuePrune, &Prune{Count: 200})
+		w.deliver(w.attacker, w.root, ValuePrune, &Prune{Count: MaxPrune})
 		return
 	}
 	w.deliver(w.attacker, to.node, value, m)

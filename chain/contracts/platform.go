@@ -8,10 +8,11 @@ import (
 
 // Amounts in nano that concern Platform.
 const (
-	ValueRenew      uint64 = 60_000_000 // what a renewal must carry
-	PlatformReserve uint64 = 50_000_000 // stays in a Platform for its storage; renewals and claims fill it up
-	RenewFee        uint64 = 20_000_000 // what a renewal adds to a reserve that is not full, at most
-	SlotFee         uint64 = 2_000_000  // the same for a claim
+	ValueRenew      uint64 = 60_000_000    // what a renewal must carry
+	ValueRevive     uint64 = 1_100_000_000 // what a renewal with [LastState] needs at most; the rest comes back
+	PlatformReserve uint64 = 50_000_000    // stays in a Platform for its storage; renewals and claims fill it up
+	RenewFee        uint64 = 20_000_000    // what a renewal adds to a reserve that is not full, at most
+	SlotFee         uint64 = 2_000_000     // the same for a claim
 )
 
 // MaxSlots is how many nodes a platform can hold, whatever the parameters say.

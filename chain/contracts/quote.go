@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
+	"math"
 	"math/big"
 
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -58,6 +59,7 @@ type quoteParts struct {
 	pckSig   p256hint.Signature
 	pckKey   p256hint.Key
 	caKey    p256hint.Key
+	notAfter uint32 // of the PCK certificate
 }
 
 // bytesReader cuts bytes from the front; once it lacks some it stays empty and bad.
@@ -152,6 +154,7 @@ func (q *quoteParts) readChain(chain []byte) error {
 	}
 	var ok bool
 	q.tbs = certs[0].RawTBSCertificate
+	q.notAfter = uint32(min(max(certs[0].NotAfter.Unix(), 0), math.MaxUint32))
 	if q.pckKey, ok = rawP256Key(certs[0]); !ok {
 		return fault.BadInput("quote: the PCK is no P-256 key")
 	}
@@ -197,6 +200,17 @@ func (q *quoteParts) cell() (*cell.Cell, error) {
 	if err != nil {
 		return nil, err
 	}
+	key := cell.BeginCell().MustStoreSlice(q.key[:], 512).MustStoreSlice(q.auth, uint(8*len(q.auth))).EndCell()
+	signatures := cell.BeginCell().MustStoreRef(pck).MustStoreRef(qe).MustStoreRef(td).MustStoreRef(key).EndCell()
+	return cell.BeginCell().
+		MustStoreRef(q.bodyCell()).
+		MustStoreRef(chainCells(q.qeReport, []int{96, 96, 96, 96})).
+		MustStoreRef(chainCells(q.tbs, tbs)).
+		MustStoreRef(signatures).EndCell(), nil
+}
+
+// bodyCell is header and body, what the attestation key signed.
+func (q *quoteParts) bodyCell() *cell.Cell {
 	body := []int{quoteHeaderSize + 64, 120, 96, 96, 96, 112}
 	if q.version == 5 {
 		body[0] += 6
@@ -204,13 +218,21 @@ func (q *quoteParts) cell() (*cell.Cell, error) {
 	if rest := len(q.body) - sum(body); rest > 0 {
 		body = append(body, rest)
 	}
-	key := cell.BeginCell().MustStoreSlice(q.key[:], 512).MustStoreSlice(q.auth, uint(8*len(q.auth))).EndCell()
-	signatures := cell.BeginCell().MustStoreRef(pck).MustStoreRef(qe).MustStoreRef(td).MustStoreRef(key).EndCell()
-	return cell.BeginCell().
-		MustStoreRef(chainCells(q.body, body)).
-		MustStoreRef(chainCells(q.qeReport, []int{96, 96, 96, 96})).
-		MustStoreRef(chainCells(q.tbs, tbs)).
-		MustStoreRef(signatures).EndCell(), nil
+	return chainCells(q.body, body)
+}
+
+// TDReportCells encodes the part of a TDX quote that changes from boot to boot,
+// for [RegisterTDXAgain]: body, and its signature with hints. Errors are those of
+// [QuoteCells].
+func TDReportCells(quote []byte) (body, signature *cell.Cell, err error) {
+	q, err := splitQuote(quote)
+	if err != nil {
+		return nil, nil, err
+	}
+	if signature, err = signatureCell("TD report", q.body, q.key, q.bodySig); err != nil {
+		return nil, nil, err
+	}
+	return q.bodyCell(), signature, nil
 }
 
 func sum(n []int) (total int) {

@@ -210,12 +210,12 @@ type facts struct {
 
 func factsOf(t testing.TB, r result) facts {
 	t.Helper()
-	if r.exit != 0 || len(r.stack) != 19 {
+	if r.exit != 0 || len(r.stack) != 21 {
 		t.Fatalf("%s, %d results", ErrorName(int(r.exit)), len(r.stack))
 	}
 	n := func(i int) *big.Int { return r.stack[i].(*big.Int) }
 	return facts{n(0), n(1), n(2), n(3), n(4), n(5), n(6).Sign() != 0, n(7).Sign() != 0,
-		n(10), n(11), n(12), n(13), n(14), n(15), n(16), n(17), n(18)}
+		n(12), n(13), n(14), n(15), n(16), n(17), n(18), n(19), n(20)}
 }
 
 func num(b []byte) *big.Int { return new(big.Int).SetBytes(b) }

@@ -3,6 +3,7 @@ package contracts
 import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/chain/p256hint"
 )
 
 // QuoteInfo is what a contract reads out of a quote. [ReadQuote] makes it
@@ -10,6 +11,8 @@ import (
 // refusal, never to trust a quote.
 type QuoteInfo struct {
 	CA          PublicKey // named by the quote's own chain
+	NotAfter    uint32    // end of the PCK certificate, unix seconds; later than 2106: the last of them
+	Attestation PublicKey // attestation key
 	FMSPC       [6]byte
 	PlatformID  [32]byte
 	Measurement [32]byte
@@ -28,7 +31,7 @@ func ReadQuote(quote []byte) (*QuoteInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &QuoteInfo{CA: PublicKey{X: [32]byte(q.caKey[:32]), Y: [32]byte(q.caKey[32:])}}
+	v := &QuoteInfo{CA: publicKey(q.caKey), Attestation: publicKey(q.key), NotAfter: q.notAfter}
 	if err := v.readPCK(q.tbs, sizes); err != nil {
 		return nil, err
 	}
@@ -51,6 +54,8 @@ func ReadQuote(quote []byte) (*QuoteInfo, error) {
 	return v, nil
 }
 
+func publicKey(k p256hint.Key) PublicKey { return PublicKey{X: [32]byte(k[:32]), Y: [32]byte(k[32:])} }
+
 // readPCK reads the SGX Extensions at the places that cutTBS found: five pieces
 // from the one with the PPID on, and perhaps one more.
 func (v *QuoteInfo) readPCK(tbs []byte, sizes []int) error {
@@ -58,7 +63,7 @@ func (v *QuoteInfo) readPCK(tbs []byte, sizes []int) error {
 	var svns []int
 	for i, n := range sizes {
 		at += n
-		if i < 6 || tbs[at-n+1] != 0x82 || ppidEnd >= 0 {
+		if i < 5 || tbs[at-n+1] != 0x82 || ppidEnd >= 0 {
 			continue
 		}
 		ppidEnd = at - 20 // the heads of TCB stand behind it

@@ -402,19 +402,40 @@ func TestRootPrune(t *testing.T) {
 			t.Errorf("entry %d: listed %v", i, ok)
 		}
 	}
-	m.Start, m.Count = [32]byte{}, 255
+	m.Start, m.Count = [32]byte{}, MaxPrune
 	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m))
 	if n := len(f.rootState().Nodes); n != 20 {
 		t.Errorf("%d are listed, want 20", n)
 	}
-	m.Count = 0
-	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m))
+	for _, count := range []uint8{0, MaxPrune + 1, 255} {
+		m.Count = count
+		if _, err := m.Body(); err == nil {
+			t.Errorf("a count of %d makes a message", count)
+		}
+		b := plain(opPrune, 1).MustStoreSlice(make([]byte, 32), 256).MustStoreUInt(uint64(count), 8).EndCell()
+		f.refusesAtRoot(CodeCount, ValuePrune, &rawBody{b})
+	}
 	m.Start = [32]byte{255}
 	m.Count = 9
 	good(t, f.sendTo(f.root, f.anybody, ValuePrune, m)) // behind the end
 	if n := len(f.rootState().Nodes); n != 20 {
 		t.Errorf("%d are listed, want 20", n)
 	}
+}
+
+// TestRootPruneLongest removes the most entries at once from the longest list.
+func TestRootPruneLongest(t *testing.T) {
+	f := newFixture(t, func(s *RootState) { listNodes(s, MaxNodes) })
+	f.Now += 31 * day
+	m := &Prune{Count: MaxPrune}
+	tx := good(t, f.sendTo(f.root, f.anybody, ValuePrune, m))[0]
+	if n := len(f.rootState().Nodes); n != MaxNodes-MaxPrune {
+		t.Errorf("%d are listed, want %d", n, MaxNodes-MaxPrune)
+	}
+	if paid := ValuePrune / 400; tx.Gas > int64(paid)*9/10 {
+		t.Errorf("%d removals take %d gas, and the value pays for %d", MaxPrune, tx.Gas, paid)
+	}
+	t.Logf("%d gas", tx.Gas)
 }
 
 // TestRootListFull starts a registry that counts as many nodes as it may hold.

@@ -89,15 +89,23 @@ func (m *Execute) Body() (*cell.Cell, error) {
 	return plain(opExecute, m.QueryID).MustStoreUInt(uint64(m.Number), 32).EndCell(), nil
 }
 
+// MaxPrune is how many entries one [Prune] may look at: what its value pays for
+// in a list of [MaxNodes].
+const MaxPrune = 40
+
 // Prune removes listed nodes whose time is over: it looks at up to Count
-// entries from account id Start on. Anybody may send it, with [ValuePrune].
+// entries, from 1 to [MaxPrune], from account id Start on. Anybody may send it,
+// with [ValuePrune].
 type Prune struct {
 	QueryID uint64
 	Start   [32]byte
 	Count   uint8
 }
 
-// Body returns the message body. It can't fail.
+// Body returns the message body.
 func (m *Prune) Body() (*cell.Cell, error) {
+	if m.Count == 0 || m.Count > MaxPrune {
+		return nil, attestation.BadInput("prune: a count of %d, it must be from 1 to %d: send several", m.Count, MaxPrune)
+	}
 	return plain(opPrune, m.QueryID).MustStoreSlice(m.Start[:], 256).MustStoreUInt(uint64(m.Count), 8).EndCell(), nil
 }

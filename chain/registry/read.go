@@ -105,8 +105,15 @@ func RootOf(acc *chain.Account) (*Root, error) {
 // ErrNoContract says that there is no contract at an address yet.
 var ErrNoContract = errors.New("there is no contract at this address")
 
+// ErrFrozen says that a contract owes so much storage that the chain keeps only
+// the hash of its state. Whoever sends coins with its last state revives it
+// ([contracts.LastState]).
+var ErrFrozen = errors.New("the contract owes storage and is frozen")
+
 func runs(acc *chain.Account, code *cell.Cell, what string) error {
 	switch {
+	case acc.Frozen:
+		return attestation.ChainDisagrees("%s %v: %w (block %d)", what, acc.Address, ErrFrozen, acc.Block.Seqno)
 	case !acc.Active():
 		return attestation.ChainDisagrees("%s %v: %w (block %d)", what, acc.Address, ErrNoContract, acc.Block.Seqno)
 	case string(acc.Code.Hash()) != string(code.Hash()):
