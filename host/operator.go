@@ -32,6 +32,7 @@ type Operator struct {
 	writer   *chain.Writer
 	journal  chain.Journal
 	errands  errands
+	states   lastStates
 	reader   registry.Reader
 	lock     *filelock.Lock
 	repeated time.Time
@@ -51,7 +52,7 @@ func OpenOperator(ctx context.Context, c *chain.Client, wallet ed25519.PrivateKe
 	} else if err != nil {
 		return nil, err
 	}
-	o := &Operator{Client: c, Registry: root, Log: slog.New(slog.DiscardHandler), index: index, journal: j, errands: errandIn(dir), lock: lock}
+	o := &Operator{Client: c, Registry: root, Log: slog.New(slog.DiscardHandler), index: index, journal: j, errands: errandIn(dir), states: lastStates(dir), lock: lock}
 	if err := o.open(ctx, wallet); err != nil {
 		lock.Unlock()
 		return nil, err

@@ -7,10 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/xssnick/tonutils-go/tlb"
-
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
@@ -54,17 +51,20 @@ func (o *Operator) platform(ctx context.Context, log *slog.Logger, root *registr
 		return nil, err
 	}
 	p, err := o.reader.Platform(ctx, o.Registry, id)
+	if errors.Is(err, registry.ErrFrozen) {
+		if err := o.revive(ctx, log, addr); err != nil {
+			return nil, err
+		}
+		return o.awaitPlatform(ctx, root, id)
+	}
 	if err != nil && !errors.Is(err, registry.ErrNoContract) {
 		return nil, fmt.Errorf("reading the platform's record: %w", err)
 	}
 	if err == nil && upToDate(p, root) {
 		return p, nil
 	}
-	m := chain.Message{To: addr, Amount: nano(contracts.ValueRenew), StateInit: new(tlb.StateInit)}
-	if err := tlb.LoadFromCell(m.StateInit, init.MustBeginParse()); err != nil {
-		return nil, fmt.Errorf("initial state of the platform: %w", err)
-	}
-	if m.Body, err = (&contracts.RenewPlatform{}).Body(); err != nil {
+	m, err := renewal(addr, init, contracts.ValueRenew)
+	if err != nil {
 		return nil, err
 	}
 	payment := "platform-" + addr.String()

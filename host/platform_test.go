@@ -382,3 +382,59 @@ func TestPassing(t *testing.T) {
 		t.Error("no refusal passes")
 	}
 }
+
+// TestFrozenPlatform: a platform that nobody paid for is frozen; the operator who
+// kept its state revives it once, and nobody else does.
+func TestFrozenPlatform(t *testing.T) {
+	p := newOnePlatform(t)
+	o, other := p.operator(0), p.operator(1)
+	p.register(o)
+	before := p.record(1)
+	addr := before.Address
+	id := before.State.Key.ID
+
+	// Seventeen years: the registry and the wallets are paid for, the platform is not.
+	for _, a := range []attestation.Address{p.net.Registry, o.Node, other.Node, o.Wallet()} {
+		p.fund(a, 20e9)
+	}
+	p.ahead.Store(int64(17 * 365 * 24 * time.Hour))
+	p.fund(addr, 1)
+	acc, err := p.client.Account(t.Context(), addr)
+	if err != nil || !acc.Frozen {
+		t.Fatalf("not frozen: %v, %v", acc.Active(), err)
+	}
+	if _, err := (registry.Reader{Reader: p.client}).Platform(t.Context(), p.net.Registry, id); !errors.Is(err, registry.ErrFrozen) {
+		t.Errorf("the record is %v", err)
+	}
+	spent := p.balance(other)
+	if err := other.seekSlot(t.Context(), id, other.Log); err == nil || !strings.Contains(err.Error(), "frozen") {
+		t.Errorf("without its state: %v", err)
+	}
+	if p.balance(other) != spent {
+		t.Error("trying in vain cost something")
+	}
+	if err := o.seekSlot(t.Context(), id, o.Log); err != nil {
+		t.Fatal(err)
+	}
+	after, err := registry.Reader{Reader: p.client}.Platform(t.Context(), p.net.Registry, id)
+	if err != nil || !upToDate(after, must(o.Root(t.Context()))) || len(after.State.Holders) != 1 {
+		t.Errorf("revived as %+v, %v", after, err)
+	}
+	cost := spent - p.balance(o)
+	t.Logf("reviving cost %d", cost)
+}
+
+// fund sends coins out of nowhere.
+func (p *onePlatform) fund(to attestation.Address, nano uint64) {
+	p.Helper()
+	if err := p.net.Chain.Faucet(p.Context(), to, nano); err != nil {
+		p.Fatal(err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -57,10 +57,14 @@ func (o *Operator) Register(ctx context.Context, newest func(context.Context) (*
 }
 
 func (o *Operator) sendProof(ctx context.Context, b *attestation.Bundle, p *proof) error {
-	return o.do(ctx, registering(b), func(query uint64) ([]chain.Message, error) {
+	err := o.do(ctx, registering(b), func(query uint64) ([]chain.Message, error) {
 		body, err := p.body(query)
 		return []chain.Message{{To: o.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
 	}, o.Node)
+	if err == nil {
+		o.remember(ctx, o.Log, p.platform)
+	}
+	return err
 }
 
 // registering names the registration of a bundle.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
@@ -19,13 +21,14 @@ type Platform struct {
 	Limit    int                      // nodes that may hold a slot
 	Held     int                      // slots that are not free at the time of At
 	State    *contracts.PlatformState // everything else
+	Data     *cell.Cell               // the state as it is; see [contracts.LastState]
 	LastLT   uint64                   // of its last transaction
 	At       chain.Block
 }
 
 // Platform returns the proved record of the machine with an id
 // ([attestation.PlatformID]) under the registry at root. [ErrNoContract]:
-// nobody has deployed it yet.
+// nobody has deployed it yet; [ErrFrozen]: it owes storage.
 func (r Reader) Platform(ctx context.Context, root attestation.Address, id [32]byte) (*Platform, error) {
 	addr, _, err := contracts.PlatformAddress(root, id)
 	if err != nil {
@@ -53,7 +56,7 @@ func PlatformOf(acc *chain.Account) (*Platform, error) {
 		return nil, attestation.ChainDisagrees("account %v says that it is platform %x, which is at %v", acc.Address, s.Key.ID, want)
 	}
 	p := &Platform{
-		Address: acc.Address, Welcomed: s.Node != contracts.CodeID{}, Limit: min(int(s.Slots), contracts.MaxSlots), State: s, LastLT: acc.LastLT, At: acc.Block,
+		Address: acc.Address, Welcomed: s.Node != contracts.CodeID{}, Limit: min(int(s.Slots), contracts.MaxSlots), State: s, Data: acc.Data, LastLT: acc.LastLT, At: acc.Block,
 	}
 	for _, h := range s.Holders {
 		if p.live(h) {
