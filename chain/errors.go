@@ -35,6 +35,21 @@ func (e *ForkError) Error() string {
 	return fmt.Sprintf("liteservers %s and %s prove different masterchain blocks: %s and %s", e.Servers[0], e.Servers[1], e.Blocks[0], e.Blocks[1])
 }
 
+// saidError is an error that a liteserver reports. Its text is the server's own
+// and proves nothing: it is quoted, so that it can't write to a terminal, and cut.
+type saidError struct {
+	server string
+	code   int32
+	text   string
+}
+
+// maxSaid is how much of a server's text, in bytes, is shown.
+const maxSaid = 300
+
+func (e *saidError) Error() string {
+	return fmt.Sprintf("liteserver %s answers with error %d: %.*q", e.server, e.code, maxSaid, e.text)
+}
+
 // unreachable joins why no server gave a good answer.
 func unreachable(what string, errs []error) error {
 	if len(errs) == 0 {

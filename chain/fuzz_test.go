@@ -35,8 +35,8 @@ func FuzzParseGlobalConfig(f *testing.F) {
 			return // a file that says a thing twice can't be edited
 		}
 		renewed, err := chain.ParseGlobalConfig(again)
-		if err != nil {
-			t.Fatalf("%q, renewed: %v", data, err)
+		if err != nil || renewed.Trusted() != b {
+			t.Fatalf("%q, renewed: block %v, err %v", data, renewed.Trusted(), err)
 		}
 		n1, ok1 := cfg.Network()
 		n2, ok2 := renewed.Network()

@@ -152,7 +152,7 @@ func (c *GlobalConfig) Servers() []string {
 }
 
 // Renew returns the config file with another trusted block, all else as it was
-// read. Use it with [Client.KeyBlock], before the trusted block gets too old.
+// read. A file that can't be edited so is bad input. Use it with [Client.KeyBlock], before the trusted block gets too old.
 func (c *GlobalConfig) Renew(b BlockID) ([]byte, error) {
 	out := c.raw
 	for _, f := range []struct {
@@ -167,6 +167,10 @@ func (c *GlobalConfig) Renew(b BlockID) ([]byte, error) {
 		if out, err = sjson.SetBytes(out, "validator.init_block."+f.name, f.value); err != nil {
 			return nil, fmt.Errorf("renew TON global config: %w", err)
 		}
+	}
+	// a file that names a thing twice is edited in one place and read in the other
+	if again, err := ParseGlobalConfig(out); err != nil || again.trusted != b {
+		return nil, attestation.BadInput("TON global config: it names a block to trust twice, or in a way that can't be edited")
 	}
 	return out, nil
 }

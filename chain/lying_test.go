@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -1049,6 +1050,24 @@ func TestSilence(t *testing.T) {
 	var unknown *attestation.UnknownError
 	if _, err := cl.Head(ctx); !errors.As(err, &unknown) || !strings.Contains(err.Error(), "busy") {
 		t.Errorf("with none: %v", err)
+	}
+}
+
+// TestSaid lets a server put into its errors what a terminal would obey, and more
+// than anybody wants to read.
+func TestSaid(t *testing.T) {
+	l := newLyingChain(t, devnet.Options{})
+	cl := dial(t, l.Chain)
+	for _, text := range []string{"\x1b[2J\x1b[31mall is well\r\nprompt$ ", strings.Repeat("no ", 1<<18), "\xff\u202e"} {
+		l.Liteservers()[0].Inject(devnet.Fault{Error: &ton.LSError{Code: -400, Text: text}})
+		_, err := cl.Head(testContext(t))
+		var unknown *attestation.UnknownError
+		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "error -400") {
+			t.Fatalf("%.40q: %v", text, err)
+		}
+		if said := err.Error(); len(said) > 2000 || strings.ContainsFunc(said, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+			t.Errorf("%.40q is passed on: %d bytes, %.200q", text, len(said), said)
+		}
 	}
 }
 

@@ -191,3 +191,31 @@ func TestNewerVersion(t *testing.T) {
 		t.Errorf("get-method: %v, err %v", r, err)
 	}
 }
+
+// TestRenewTwice gives Renew a file that names its block twice: what is edited is
+// not what is read, so it says so.
+func TestRenewTwice(t *testing.T) {
+	c := start(t, devnet.Options{BlockInterval: -1})
+	raw := c.GlobalConfig()
+	cfg, err := chain.ParseGlobalConfig(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := cfg.Trusted()
+	b.Seqno++
+	once, err := cfg.Renew(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := chain.ParseGlobalConfig(once); err != nil || again.Trusted() != b {
+		t.Errorf("renewed: block %v, err %v", again.Trusted(), err)
+	}
+	twice := bytes.Replace(raw, []byte(`"init_block": {`), []byte(`"init_block": {"seqno": 7}, "init_block": {`), 1)
+	if cfg, err = chain.ParseGlobalConfig(twice); err != nil {
+		t.Fatal(err)
+	}
+	var bad *attestation.InputError
+	if out, err := cfg.Renew(b); !errors.As(err, &bad) {
+		t.Errorf("renewed %s, err %v", out, err)
+	}
+}

@@ -83,9 +83,9 @@ func (s *server) query(ctx context.Context, req tl.Serializable) (tl.Serializabl
 	}
 	switch e := resp.(type) {
 	case ton.LSError:
-		return nil, fmt.Errorf("liteserver %s: %w", s, e)
+		return nil, &saidError{s.String(), e.Code, e.Text}
 	case error: // busy
-		return nil, fmt.Errorf("liteserver %s: %w", s, e)
+		return nil, &saidError{server: s.String(), text: e.Error()}
 	}
 	return resp, nil
 }

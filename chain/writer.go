@@ -423,13 +423,13 @@ func (c *Client) SendExternal(ctx context.Context, to attestation.Address, init 
 		if sent.IsZero() || time.Since(sent) >= resendEvery || refused > 0 {
 			sent = time.Now()
 			err := c.sendMessage(ctx, b)
-			var ls ton.LSError
+			var said *saidError
 			switch {
-			case errors.As(err, &ls):
+			case errors.As(err, &said):
 				if refused == 0 {
 					since = acc.Block.Seqno
 				}
-				refused, refusal = refused+1, ls
+				refused, refusal = refused+1, said
 			case err != nil && ctx.Err() != nil:
 				return nil, err
 			default:
