@@ -109,21 +109,23 @@ func readRequest(req *http.Request) ([]byte, error) {
 // ErrTooLarge is wrapped by the error of a request that no enclave would read.
 var ErrTooLarge = errors.New("the request is too large")
 
+// mostAsked is how many nodes one request may try: verifying costs the user's time.
+const mostAsked = 8
+
 // candidates returns the nodes to ask, in a random order, those that failed a
 // moment ago last.
 func (c *Client) candidates(ctx context.Context) ([]attestation.Address, error) {
-	order := slices.Clone(c.cfg.Nodes)
-	if len(order) == 0 {
+	all := c.cfg.Nodes
+	if len(all) == 0 {
 		root, err := c.root.get(ctx)
 		if err != nil {
 			return nil, err
 		}
-		order = slices.Clone(root.Nodes)
-		if len(order) == 0 {
+		if all = root.Nodes; len(all) == 0 {
 			return nil, attestation.Unknown("registry %v lists no node", c.cfg.Registry)
 		}
 	}
-	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	order := pick(all, 8*mostAsked)
 	now := c.cfg.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,8 +136,27 @@ func (c *Client) candidates(ctx context.Context) ([]attestation.Address, error) 
 		return 0
 	}
 	slices.SortStableFunc(order, func(a, b attestation.Address) int { return late(a) - late(b) })
-	const most = 8 // verifying costs the user's time
-	return order[:min(len(order), most)], nil
+	return order[:min(len(order), mostAsked)], nil
+}
+
+// pick returns up to n different places of a list in random order. It is quick
+// also where the list is long.
+func pick[T any](all []T, n int) []T {
+	n = min(n, len(all))
+	out := make([]T, 0, n)
+	moved := make(map[int]int, n) // what a shuffle of all would have swapped so far
+	at := func(i int) int {
+		if to, ok := moved[i]; ok {
+			return to
+		}
+		return i
+	}
+	for i := range n {
+		j := i + rand.IntN(len(all)-i)
+		out = append(out, all[at(j)])
+		moved[j] = at(i)
+	}
+	return out
 }
 
 func (c *Client) fail(addr attestation.Address) {

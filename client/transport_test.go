@@ -175,6 +175,85 @@ func TestSealedWhole(t *testing.T) {
 	}
 }
 
+// Nodes are picked at random, each once, and the same number of times in the long
+// run.
+func TestPick(t *testing.T) {
+	for _, size := range []int{0, 1, 5, 64, 1000} {
+		all := make([]int, size)
+		for i := range all {
+			all[i] = i
+		}
+		first := make([]int, size)
+		const n, rounds = 10, 20_000
+		for range rounds {
+			seen := map[int]bool{}
+			got := pick(all, n)
+			for _, v := range got {
+				seen[v] = true
+			}
+			if len(got) != min(n, size) || len(seen) != len(got) {
+				t.Fatalf("%v of %d", got, size)
+			}
+			for _, v := range got {
+				first[v]++
+			}
+		}
+		want := rounds * min(n, size) / max(size, 1)
+		for v, times := range first {
+			if size == 5 && times != rounds || times < want/2 || times > want*2 {
+				t.Errorf("%d of %d was picked %d times, want about %d", v, size, times, want)
+			}
+		}
+	}
+}
+
+// Those that failed come last, also in a long list, until their time is over.
+func TestCandidates(t *testing.T) {
+	f := newFleet(t)
+	for i := range 10_000 {
+		a := attestation.Address{Hash: [32]byte{byte(i), byte(i >> 8), 1}}
+		f.client.cfg.Nodes = append(f.client.cfg.Nodes, a)
+		if i >= 5000 {
+			f.client.fail(a)
+		}
+	}
+	failed := func() (n int) {
+		got, err := f.client.candidates(t.Context())
+		if err != nil || len(got) != mostAsked {
+			t.Fatalf("%d, %v", len(got), err)
+		}
+		for _, a := range got {
+			if int(a.Hash[0])+int(a.Hash[1])<<8 >= 5000 {
+				n++
+			}
+		}
+		return n
+	}
+	if n := failed(); n != 0 {
+		t.Errorf("%d of %d failed a moment ago", n, mostAsked)
+	}
+	f.now = f.now.Add(penalty)
+	later := 0
+	for range 50 {
+		later += failed()
+	}
+	if later == 0 {
+		t.Error("nodes that failed once are never asked again")
+	}
+}
+
+func BenchmarkCandidates(b *testing.B) {
+	f := newFleet(b)
+	for i := range 10_000 {
+		f.client.cfg.Nodes = append(f.client.cfg.Nodes, attestation.Address{Hash: [32]byte{byte(i), byte(i >> 8), 1}})
+	}
+	for b.Loop() {
+		if _, err := f.client.candidates(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // The proxy answers requests by names of loopback, and by those that were allowed.
 func TestProxyHosts(t *testing.T) {
 	f := newFleet(t)
