@@ -52,7 +52,7 @@ func (d *demoRun) ask(ctx context.Context, number int) error {
 			return err
 		}
 	}
-	if _, err := (&keeper{d.dir}).keep(ctx, fmt.Sprint(number), f, client.NodeOf(resp)); err != nil {
+	if _, err := (&keeper{dir: d.dir}).keep(ctx, fmt.Sprint(number), f, client.NodeOf(resp)); err != nil {
 		return err
 	}
 	b := &f.Receipt.Body

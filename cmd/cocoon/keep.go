@@ -2,25 +2,29 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
-	"github.com/cocoon-go/cocoon/internal/endorse"
 )
 
 // A receipt is kept as NAME.receipt. What a proof of it needs later lies beside
-// it, once for each bundle: DIGEST.bundle, DIGEST.endorsements, DIGEST.relay.
+// it, once for each bundle; see keptSource.
 
-// keeper stores receipts in a directory.
-type keeper struct{ dir string }
+// keeper stores receipts in a directory. Safe for concurrent use.
+type keeper struct {
+	dir string
+
+	mu    sync.Mutex
+	known map[[32]byte]time.Time // by claims digest: end of the verdict whose documents are there; guarded by mu
+}
 
 // newKeeper returns the keeper of a directory; "" means receipts/ in the
 // configuration directory. It makes nothing yet: see open.
@@ -32,7 +36,7 @@ func newKeeper(dir string) (*keeper, error) {
 		}
 		dir = filepath.Join(c, "receipts")
 	}
-	return &keeper{dir}, nil
+	return &keeper{dir: dir}, nil
 }
 
 // open makes the directory, before anything is asked: an answer whose receipt
@@ -51,7 +55,7 @@ func (k *keeper) keep(ctx context.Context, name string, f *receipt.File, n *clie
 	if name == "" {
 		name = fmt.Sprintf("%d-%x-%d", h.Time, h.Node.Hash[:4], h.Index)
 	}
-	if err := k.keepSource(ctx, filepath.Join(k.dir, fmt.Sprintf("%x", f.Receipt.Body.ClaimsDigest[:16])), n); err != nil {
+	if err := k.keepSource(ctx, n); err != nil {
 		return "", err
 	}
 	enc, err := f.Encode()
@@ -65,32 +69,32 @@ func (k *keeper) keep(ctx context.Context, name string, f *receipt.File, n *clie
 	return path, nil
 }
 
-// keepSource stores what a proof needs of a node, once for each bundle. The bundle
-// is written last: where it is, all is.
-func (k *keeper) keepSource(ctx context.Context, stem string, n *client.Node) error {
-	if _, err := os.Stat(stem + ".bundle"); err == nil {
+// maxKnown bounds the memory of what is there. What was forgotten is looked at again.
+const maxKnown = 10_000
+
+// keepSource stores what a proof needs of a node, when the node was verified anew:
+// answers until then are proved by the same documents.
+func (k *keeper) keepSource(ctx context.Context, n *client.Node) error {
+	digest, ends := n.Verified().Digest(), n.Verified().NotAfter()
+	k.mu.Lock()
+	there := k.known[digest].Equal(ends)
+	k.mu.Unlock()
+	if there {
 		return nil
 	}
 	src, err := n.Source(ctx)
 	if err != nil {
 		return err
 	}
-	files := make([]endorse.File, len(src.Endorsements))
-	for i, e := range src.Endorsements {
-		files[i] = endorse.File(e)
-	}
-	set, err := endorse.Encode(files)
-	if err != nil {
+	if err := keptSource(k.dir, digest).add(src); err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		ext  string
-		data []byte
-	}{{".relay", []byte(src.Endpoint + "\n")}, {".endorsements", set}, {".bundle", src.Bundle}} {
-		if err := atomicfile.Write(stem+f.ext, f.data, 0o600); err != nil {
-			return err
-		}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil || len(k.known) >= maxKnown {
+		k.known = map[[32]byte]time.Time{}
 	}
+	k.known[digest] = ends
 	return nil
 }
 
@@ -101,29 +105,10 @@ func loadReceipt(path string) (*receipt.File, client.Source, error) {
 	if err != nil {
 		return nil, src, err
 	}
-	stem := filepath.Join(filepath.Dir(path), fmt.Sprintf("%x", f.Receipt.Body.ClaimsDigest[:16]))
-	if src.Bundle, err = command.ReadFile(stem+".bundle", attestation.MaxBundleSize); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = attestation.Unknown("the bundle of the enclave that gave this receipt is not beside it (%s.bundle): keep receipts in the directory where cocoon put them", stem)
-		}
-		return nil, src, err
-	}
-	set, err := command.ReadFile(stem+".endorsements", endorse.MaxSize)
+	src, err = keptSource(filepath.Dir(path), f.Receipt.Body.ClaimsDigest).read()
 	if err != nil {
 		return nil, src, err
 	}
-	files, err := endorse.Parse(set)
-	if err != nil {
-		return nil, src, err
-	}
-	for _, e := range files {
-		src.Endorsements = append(src.Endorsements, client.EndorsementFile(e))
-	}
-	relay, err := command.ReadFile(stem+".relay", 1<<10)
-	if err != nil {
-		return nil, src, err
-	}
-	src.Endpoint = string(trimNewline(relay))
 	return f, src, nil
 }
 
@@ -140,11 +125,4 @@ func readReceiptFile(path string) (*receipt.File, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil
-}
-
-func trimNewline(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == '\n' {
-		return b[:n-1]
-	}
-	return b
 }
