@@ -59,6 +59,18 @@ func Parse(data []byte) (*File, error) {
 	if err := decode("certificate", data, &w); err != nil {
 		return nil, err
 	}
+	f, err := w.file()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.parseSignatures(w.Signatures); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// file reads everything but the signatures.
+func (w *wireFile) file() (*File, error) {
 	if w.ID != fileID {
 		return nil, attestation.BadInput("certificate: identifier %.40q, want %q", w.ID, fileID)
 	}
@@ -72,14 +84,13 @@ func Parse(data []byte) (*File, error) {
 	if w.Kind != contracts.KindSNP && w.Kind != contracts.KindTDXQuorum {
 		return nil, attestation.BadInput("certificate: kind %d is not one that verifiers vouch for", w.Kind)
 	}
-	f := &File{
+	return &File{
 		Certificate: contracts.Certificate{
 			ChainID: w.ChainID, Node: node, Epoch: w.Epoch, Kind: w.Kind, PlatformID: [32]byte(w.Platform), Measurement: [32]byte(w.Measurement),
 			ClaimsDigest: [32]byte(w.Claims), BlockSeqno: w.Block, Expiry: w.Expiry, Set: w.Set,
 		},
 		Signatures: map[[32]byte][64]byte{},
-	}
-	return f, f.parseSignatures(w.Signatures)
+	}, nil
 }
 
 func (f *File) parseSignatures(list [][]byte) error {
@@ -112,16 +123,7 @@ func address(b []byte) (a attestation.Address, err error) {
 
 // Encode returns the file.
 func (f *File) Encode() ([]byte, error) {
-	c := &f.Certificate
-	w := wireFile{
-		ID: fileID, ChainID: c.ChainID, Node: c.Node.AppendTo(nil), Epoch: c.Epoch, Kind: c.Kind, Platform: c.PlatformID[:], Measurement: c.Measurement[:],
-		Claims: c.ClaimsDigest[:], Block: c.BlockSeqno, Expiry: c.Expiry, Set: c.Set,
-	}
-	for _, k := range f.keys() {
-		s := f.Signatures[k]
-		w.Signatures = append(w.Signatures, slices.Concat(k[:], s[:]))
-	}
-	data, err := encoder.Marshal(w)
+	data, err := encoder.Marshal(f.wire())
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +131,19 @@ func (f *File) Encode() ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
+}
+
+func (f *File) wire() *wireFile {
+	c := &f.Certificate
+	w := &wireFile{
+		ID: fileID, ChainID: c.ChainID, Node: c.Node.AppendTo(nil), Epoch: c.Epoch, Kind: c.Kind, Platform: c.PlatformID[:], Measurement: c.Measurement[:],
+		Claims: c.ClaimsDigest[:], Block: c.BlockSeqno, Expiry: c.Expiry, Set: c.Set,
+	}
+	for _, k := range f.keys() {
+		s := f.Signatures[k]
+		w.Signatures = append(w.Signatures, slices.Concat(k[:], s[:]))
+	}
+	return w
 }
 
 func (f *File) keys() [][32]byte {

@@ -61,25 +61,9 @@ type chamber struct {
 	vendor    *sim.AMD
 	chip      *sim.AMDChip
 	verifiers []ed25519.PrivateKey
-	memories  []*memory
+	memories  []*certificate.DirMemory
 	appraiser *attestation.Verifier
 	trusted   *attestation.Endorsements
-}
-
-// memory is a verifier's, as long as the test runs.
-type memory struct {
-	mu   sync.Mutex
-	last map[certificate.About]*contracts.Certificate
-}
-
-func (m *memory) Update(_ context.Context, about certificate.About, decide func(*contracts.Certificate) (*contracts.Certificate, error)) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	next, err := decide(m.last[about])
-	if err == nil {
-		m.last[about] = next
-	}
-	return err
 }
 
 func newChamber(t testing.TB) *chamber {
@@ -99,7 +83,11 @@ func newChamber(t testing.TB) *chamber {
 			t.Fatal(err)
 		}
 		keys, c.verifiers = append(keys, pub), append(c.verifiers, key)
-		c.memories = append(c.memories, &memory{last: map[certificate.About]*contracts.Certificate{}})
+		m, err := certificate.OpenDirMemory(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.memories = append(c.memories, m)
 	}
 	q, err := contracts.NewQuorum(2, keys...)
 	if err != nil {
