@@ -138,8 +138,11 @@ func (e *Enclave) ours(rec registry.Epoch) bool {
 }
 
 // followChain takes note of the latest anchor, and stops when another boot has
-// taken over.
+// taken over, or when the log is broken.
 func (e *Enclave) followChain(node *registry.Node, s *serving) error {
+	if err := s.ledger.Err(); err != nil {
+		return &overError{err} // no answer would get a receipt
+	}
 	if node.Current != e.epoch {
 		return over("epoch %d is over: epoch %d is registered", e.epoch, node.Current)
 	}
@@ -173,6 +176,9 @@ func (e *Enclave) appended(index uint64) {
 func (e *Enclave) refusal() string {
 	if e.State() != StateServe {
 		return "not serving"
+	}
+	if s := e.serve.Load(); s == nil || s.ledger.Err() != nil {
+		return "log broken"
 	}
 	now := e.opts.Now()
 	e.mu.Lock()

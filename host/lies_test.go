@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +68,21 @@ func TestStay(t *testing.T) {
 	}
 	if asked {
 		t.Error("the host was sent elsewhere")
+	}
+}
+
+// TestRoom: the place of the log is tried, and left as it was.
+func TestRoom(t *testing.T) {
+	dir := t.TempDir()
+	if err := room(dir, 1000); err != nil {
+		t.Error(err)
+	}
+	if e, err := os.ReadDir(dir); err != nil || len(e) > 0 {
+		t.Errorf("left: %v, %v", e, err)
+	}
+	var unknown *attestation.UnknownError
+	if err := room(filepath.Join(dir, "none"), 1); !errors.As(err, &unknown) {
+		t.Errorf("no directory: %v", err)
 	}
 }
 

@@ -39,6 +39,25 @@ type process struct {
 	http  *http.Client
 }
 
+// logRoom is how much must fit on the disk of the log before an enclave boots, in
+// bytes: some thousand receipts.
+const logRoom = 1 << 20
+
+// room reports why a directory can't take size bytes more. An enclave that boots
+// on a full disk would be registered, and paid for, to fail at its first answer.
+func room(dir string, size int) error {
+	f, err := os.CreateTemp(dir, ".room-*")
+	if err != nil {
+		return attestation.Unknown("nothing can be written to the log's directory: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(make([]byte, size))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return attestation.Unknown("the disk of the log has no room: make some, and keep what is there: %w", err)
+	}
+	return nil
+}
+
 // configuration returns the measured configuration of this node's enclave, which
 // trusts the block t.
 func (n *node) configuration(chainID int32, t chain.BlockID) []byte {
@@ -63,6 +82,9 @@ file_hash = "%x"
 
 // start runs the enclave's program and waits until it says where it listens.
 func (n *node) start(ctx context.Context) (*process, error) {
+	if err := room(filepath.Join(n.Dir, "log"), logRoom); err != nil {
+		return nil, err
+	}
 	chainID, err := n.op.Client.ChainID(ctx)
 	if err != nil {
 		return nil, err

@@ -332,6 +332,9 @@ func TestGroupFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := l.Err(); err != nil {
+		t.Errorf("before: %v", err)
+	}
 	m.failAt = m.step + 2
 	l.writing.Lock()
 	errs := make(chan error, 5)
@@ -356,4 +359,5 @@ func TestGroupFails(t *testing.T) {
 	if l.Size() != 0 {
 		t.Error("a leaf that may not be durable is in the tree")
 	}
+	wantFamily(t, l.Err(), fault.FamilyUnknown, "boots again")
 }

@@ -108,6 +108,14 @@ func open(fs fsys, dir string, g Genesis) (_ *Ledger, err error) {
 	return l, nil
 }
 
+// Err returns why no receipt can be appended any more, nil when one can. What
+// broke a ledger stays: only opening it again helps.
+func (l *Ledger) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
 // Close releases the directory. Appends that are being written finish first.
 func (l *Ledger) Close() error {
 	l.writing.Lock()

@@ -64,6 +64,8 @@ func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*p
 //	                            $EPOCH are set
 //	down, crash [dir=DIR]       ends it as its operator does, or as a power cut does
 //	ends [dir=DIR] CODE TEXT    waits until it has ended by itself, and said this
+//	full [dir=DIR] enclave|host lets it write nothing more to files
+//	says [dir=DIR] TEXT         waits until its log has the text
 //	ahead DURATION              moves the clock of the chain, and of all programs
 //	until KEY VALUE PROGRAM ARG...
 //	                            runs it until its JSON has the value
@@ -73,7 +75,7 @@ func NetworkScripts(t *testing.T, bin string) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": runs, "node": nodeRuns, "up": upRuns, "down": down, "crash": crash, "ends": ends, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
+			"exits": runs, "node": nodeRuns, "up": upRuns, "down": down, "crash": crash, "ends": ends, "full": full, "says": says, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
 		},
 		Setup: func(e *testscript.Env) error { return setupPlace(e, bin) },
 	})
@@ -254,6 +256,19 @@ func ended(ts *testscript.TestScript, args []string, s os.Signal) (*running, int
 	_ = r.Wait()
 	ts.Logf("%s", r.log.String())
 	return r, r.ProcessState.ExitCode()
+}
+
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	dir, rest := dirOf(args)
+	r := placeOf(ts).ups[dir]
+	if neg || len(rest) != 1 || r == nil {
+		ts.Fatalf("usage: says [dir=DIR] TEXT, when it runs")
+	}
+	for end := time.Now().Add(networkWait); !strings.Contains(r.log.String(), rest[0]); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("it does not say so\n%s", r.log.String())
+		}
+	}
 }
 
 func ahead(ts *testscript.TestScript, neg bool, args []string) {
