@@ -176,7 +176,7 @@ func newLink(step any, from BlockID) (l link, err error) {
 			return nil
 		}
 		var c *cell.Cell
-		c, err = cell.FromBOC(boc)
+		c, err = parseCell(boc)
 		return c
 	}
 	var f, t *ton.BlockIDExt

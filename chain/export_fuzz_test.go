@@ -37,7 +37,7 @@ func JudgeAnswer(b []byte, at BlockID, addr attestation.Address, lt uint64, hash
 	case ton.ConfigAll:
 		var proof []*cell.Cell
 		for _, boc := range [][]byte{r.StateProof, r.ConfigProof} {
-			c, err := cell.FromBOC(boc)
+			c, err := parseCell(boc)
 			if err != nil {
 				return false
 			}
@@ -46,7 +46,7 @@ func JudgeAnswer(b []byte, at BlockID, addr attestation.Address, lt uint64, hash
 		_, _, err := checkConfigSafe(at, proof, configParams)
 		return err == nil
 	case ton.BlockHeader:
-		c, err := cell.FromBOC(r.HeaderProof)
+		c, err := parseCell(r.HeaderProof)
 		if err != nil || checkLevels(c) != nil {
 			return false
 		}

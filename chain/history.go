@@ -71,6 +71,8 @@ func VerifyTransactions(proof []byte, acc *Account) ([]Transaction, error) {
 	return out, nil
 }
 
+// parseRoots reads cells that came from outside. What the library does not survive
+// is an error like what it refuses.
 func parseRoots(b []byte) (roots []*cell.Cell, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -151,7 +153,7 @@ func (s *server) headerProof(ctx context.Context, id BlockID) (root *cell.Cell, 
 			root, err = nil, s.lie("a block header", fmt.Errorf("malformed proof: %v", r))
 		}
 	}()
-	c, err := cell.FromBOC(r.HeaderProof)
+	c, err := parseCell(r.HeaderProof)
 	if err != nil {
 		return nil, s.lie("a block header", err)
 	}

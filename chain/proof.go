@@ -80,9 +80,21 @@ func boc(roots ...*cell.Cell) ([]byte, error) {
 	return cell.ToBOCWithOptionsErr(roots, cell.BOCSerializeOptions{})
 }
 
+// parseCell reads the one root that came from outside.
+func parseCell(b []byte) (*cell.Cell, error) {
+	roots, err := parseRoots(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(roots) != 1 {
+		return nil, fmt.Errorf("%d roots, want one", len(roots))
+	}
+	return roots[0], nil
+}
+
 // unboc reads n roots and refuses any serialisation but the one of boc.
 func unboc(b []byte, n int) ([]*cell.Cell, error) {
-	roots, err := cell.FromBOCMultiRoot(b)
+	roots, err := parseRoots(b)
 	if err != nil {
 		return nil, err
 	}

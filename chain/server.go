@@ -227,11 +227,11 @@ func (s *server) config(ctx context.Context, mc BlockID, params []int32) ([]*cel
 	if err != nil {
 		return nil, err
 	}
-	header, err := cell.FromBOC(r.StateProof)
+	header, err := parseCell(r.StateProof)
 	if err != nil {
 		return nil, s.lie(what, err)
 	}
-	state, err := cell.FromBOC(r.ConfigProof)
+	state, err := parseCell(r.ConfigProof)
 	if err != nil {
 		return nil, s.lie(what, err)
 	}

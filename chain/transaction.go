@@ -144,7 +144,7 @@ func checkTransactions(boc []byte, addr attestation.Address, lt uint64, hash [32
 	if len(boc) == 0 {
 		return nil, errNoTransactions
 	}
-	roots, err := cell.FromBOCMultiRoot(boc)
+	roots, err := parseRoots(boc)
 	if err != nil {
 		return nil, err
 	}
