@@ -205,7 +205,7 @@ func printNode(env *command.Env, v *nodeView) error {
 	w := env.Stdout
 	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s, root %s, from your trusted block %d (%d bytes)\n",
 		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
-		n.Anchor.Size, n.Anchor.Time.Format(time.RFC3339), n.Anchor.Root, v.proof.Block, v.proof.Time.Format(time.RFC3339), v.proof.RootHash, v.proof.Trusted, v.proof.Bytes)
+		n.Anchor.Size, moment(n.Anchor.Time), n.Anchor.Root, v.proof.Block, v.proof.Time.Format(time.RFC3339), v.proof.RootHash, v.proof.Trusted, v.proof.Bytes)
 	for _, e := range epochs {
 		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  evidence    %s\n  receipt key %s\n", e.Number,
 			e.RegisteredAt.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.ClaimsDigest, e.Measurement, e.Platform, evidenceText[e.Evidence], e.ReceiptKey)

@@ -122,8 +122,16 @@ func writeNodeLine(w io.Writer, l *nodeLine) {
 		return
 	}
 	fmt.Fprintf(w, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  stake       %s\n  log         %d receipts anchored at %s\n",
-		l.Address, l.Status, l.Epoch, l.Expires.Format(time.RFC3339), l.Endpoint, l.Measurement, l.Prompt, l.Completion, command.Coins(l.Stake), l.AnchorSize, l.AnchorTime.Format(time.RFC3339))
+		l.Address, l.Status, l.Epoch, moment(l.Expires), l.Endpoint, l.Measurement, l.Prompt, l.Completion, command.Coins(l.Stake), l.AnchorSize, moment(l.AnchorTime))
 	writeTrail(indented{w}, l.trail)
+}
+
+// moment writes a time that may not have come.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "no time yet"
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // indented writes each line after two spaces. It gets whole lines.
