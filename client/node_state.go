@@ -96,10 +96,10 @@ func (c *Client) checkLog(ctx context.Context, rec *registry.Node, epoch registr
 	if size < rec.Anchor.Size {
 		return "", attestation.ChainDisagrees("the relay serves a log of %d receipts, the chain holds one of %d", size, rec.Anchor.Size)
 	}
-	detail = fmt.Sprintf("%d receipts, %d of them anchored at %s", size, rec.Anchor.Size, rec.Anchor.Time.UTC().Format(time.RFC3339))
 	if rec.Anchor.Size == 0 {
-		return detail, nil
+		return fmt.Sprintf("%d receipts, none anchored yet", size), nil
 	}
+	detail = fmt.Sprintf("%d receipts, %d of them anchored at %s", size, rec.Anchor.Size, rec.Anchor.Time.UTC().Format(time.RFC3339))
 	tiles, err := c.tiles(endpoint, size, root)
 	if err != nil {
 		return "", err

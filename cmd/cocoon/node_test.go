@@ -31,3 +31,16 @@ func TestNodeByQuorum(t *testing.T) {
 		}
 	}
 }
+
+// A node that has anchored nothing has no time of an anchor.
+func TestNodeWithoutAnchor(t *testing.T) {
+	n := &registry.Node{Status: "none", State: &contracts.NodeState{}}
+	var out bytes.Buffer
+	if err := printNode(&command.Env{Stdout: &out}, &nodeView{node: n}); err != nil {
+		t.Fatal(err)
+	}
+	writeNodeLine(&out, &nodeLine{Status: "none"})
+	if got := strings.Count(out.String(), "no time yet"); got != 3 {
+		t.Errorf("%d times that have not come in\n%s", got, &out)
+	}
+}
