@@ -15,11 +15,12 @@ import (
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
-// TestNodeRandom lets an honest node, a dishonest node, an honest client and an
-// attacker send messages in random order. After each, no coin is lost (the world
-// checks that), every node owes what its book says and holds what it owes. At
-// the end no honest party lost more than fees, and every fault was punished.
-// COCOON_LONG runs more of them.
+// TestNodeRandom lets two honest nodes, of which one registers by TDX quotes, a
+// dishonest node, an honest client, an attacker and governance send messages in
+// random order. After each, no coin is lost (the world checks that), every node
+// owes what its book says and holds what it owes, and is registered only if the
+// registry's lists and the platform said so. At the end no honest party lost more
+// than fees, and every fault was punished. COCOON_LONG runs more of them.
 func TestNodeRandom(t *testing.T) {
 	seeds := uint64(16)
 	if os.Getenv("COCOON_LONG") != "" {
@@ -37,6 +38,9 @@ func TestNodeRandom(t *testing.T) {
 type resident struct {
 	*fixture
 	honest   bool
+	tdx      bool       // registers by quotes of the fixture's machine
+	says     *QuoteInfo // what they say
+	machine  [32]byte   // platform id
 	log      *testLog
 	promises []promise
 	messages uint64 // that its operator sent
@@ -53,7 +57,8 @@ type promise struct {
 type town struct {
 	*fixture
 	rng              *rand.Rand
-	good, bad        *resident
+	good, tdx, bad   *resident
+	jury             *tvmtest.Actor // who stakes for the verifiers
 	client, attacker *tvmtest.Actor
 	clientMessages   uint64
 	sent             []*cell.Cell // bodies that anybody sent, for replays
@@ -64,17 +69,28 @@ type town struct {
 const initialCoins = 5000 * tvmtest.Coin
 
 func newTown(t *testing.T, seed uint64) *town {
-	f := newFixture(t, func(s *RootState) { s.Measurements[snpMeasurement] = Measurement{Flags: MeasurementAccepted} })
+	f := newFixture(t, withPlatforms, slots(2), func(s *RootState) { s.Measurements[snpMeasurement] = Measurement{Flags: MeasurementAccepted} })
 	w := &town{fixture: f, rng: rand.New(rand.NewPCG(seed, 7)), challenges: map[[32]byte]*resident{}}
 	w.client, w.attacker = f.Actor("client", initialCoins), f.Actor("attacker", 10*initialCoins)
-	w.good, w.bad = w.resident("honest"), w.resident("dishonest")
-	w.good.honest = true
+	w.open([32]byte{0xee}, f.platformID())
+	w.good, w.bad = w.resident("honest", [32]byte{0xee}), w.resident("dishonest", [32]byte{0xee})
+	w.tdx = w.resident("honest, by quotes", f.platformID())
+	w.good.honest, w.tdx.honest = true, true
 	return w
 }
 
-func (w *town) resident(name string) *resident {
+func (w *town) all() []*resident { return []*resident{w.good, w.tdx, w.bad} }
+
+func (w *town) resident(name string, machine [32]byte) *resident {
 	f := *w.fixture
-	r := &resident{fixture: &f, log: newTestLog(w.t, 0)}
+	r := &resident{fixture: &f, machine: machine, tdx: machine == w.platformID(), log: newTestLog(w.t, 0)}
+	if r.tdx {
+		info, err := ReadQuote(mint(w.t, w.intel, testTD()))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		r.says = info
+	}
 	r.operator = w.Actor(name, initialCoins)
 	a, si, err := NodeAddress(w.root, r.operator.Address, 7)
 	if err != nil {
@@ -87,11 +103,28 @@ func (w *town) resident(name string) *resident {
 	return r
 }
 
-// boot registers the next epoch.
+// boot tries to register the next epoch. It is registered only if the registry's
+// lists and the platform allow it, and if they do an honest one is.
 func (r *resident) boot() bool {
+	r.t.Helper()
 	r.messages++
-	txs := r.send(r.operator, ValueRegister, r.certified(r.heads(), func(c *Certificate) { c.Expiry = r.Now + 9*day }))
-	return len(txs) > 0 && !txs[0].Aborted && r.nodeState().Status == StatusActive
+	want, before := r.allowed(), r.nodeState().Epoch
+	var m bodyMaker
+	if r.tdx {
+		m = r.registration(r.heads())
+	} else {
+		m = r.certified(r.heads(), func(c *Certificate) { c.PlatformID, c.Expiry = r.machine, r.Now+9*day })
+	}
+	r.send(r.operator, ValueRegister, m)
+	s := r.nodeState()
+	is := s.Epoch == before+1
+	if is != (s.Epoch != before) || is && (s.Status != StatusActive || want != 0) {
+		r.t.Errorf("epoch %d after %d, %v; the lists say %s", s.Epoch, before, s.Status, ErrorName(want))
+	}
+	if r.honest && is != (want == 0) {
+		r.t.Errorf("an honest node is registered: %v; the lists say %s", is, ErrorName(want))
+	}
+	return is
 }
 
 func (w *town) run() {
@@ -101,9 +134,14 @@ func (w *town) run() {
 			w.Now += uint32(w.rng.IntN(day / 2))
 		}
 		w.good.behave()
-		switch w.rng.IntN(8) {
+		w.tdx.behave()
+		switch w.rng.IntN(10) {
 		case 0, 1:
-			w.ask(w.good)
+			w.ask([]*resident{w.good, w.tdx}[w.rng.IntN(2)])
+		case 8:
+			w.decide()
+		case 9:
+			w.recheck()
 		case 2:
 			w.ask(w.bad)
 		case 3, 4:
@@ -141,9 +179,7 @@ func (w *town) ask(r *resident) {
 func (r *resident) behave() {
 	s := r.nodeState()
 	if s.Status != StatusActive || r.Now+day > s.Expires {
-		if !r.boot() {
-			r.t.Fatal("an honest node can't register")
-		}
+		r.boot()
 	}
 	r.publish()
 	r.answerAll()
@@ -293,7 +329,7 @@ func (w *town) punished(r *resident, loss uint64, id [32]byte, by *tvmtest.Actor
 // are, and ends what nobody answered.
 func (w *town) doubt() {
 	w.evidence = slices.DeleteFunc(w.evidence, func(try func() bool) bool { return try() })
-	for _, r := range []*resident{w.good, w.bad} {
+	for _, r := range w.all() {
 		s := r.nodeState()
 		for i, p := range r.promises {
 			age := w.Now - p.head.Time
@@ -338,7 +374,7 @@ func (w *town) challengeOf(p promise, holder string, payout *tvmtest.Actor) *Cha
 // messages again, and nonsense, to anybody.
 func (w *town) attack() {
 	w.attacker.Refuse = w.rng.IntN(4) == 0
-	to := []*resident{w.good, w.bad}[w.rng.IntN(2)]
+	to := w.all()[w.rng.IntN(3)]
 	value := w.rng.Uint64N(tvmtest.Coin)
 	var m bodyMaker
 	switch w.rng.IntN(12) {
@@ -400,7 +436,7 @@ func (w *town) deliver(from *tvmtest.Actor, to attestation.Address, value uint64
 	if from == w.bad.operator {
 		value = min(value, from.Balance.Uint64())
 	}
-	for _, r := range []*resident{w.good, w.bad} {
+	for _, r := range w.all() {
 		if r.node == to && r.operator != from { // only faults take stake by other people's messages
 			before := r.nodeState()
 			defer func() {
@@ -415,7 +451,7 @@ func (w *town) deliver(from *tvmtest.Actor, to attestation.Address, value uint64
 // check is what holds after every message.
 func (w *town) check() {
 	w.t.Helper()
-	for _, r := range []*resident{w.good, w.bad} {
+	for _, r := range w.all() {
 		s := r.nodeState()
 		var owed uint64
 		for _, c := range s.Book.Credits {
@@ -431,9 +467,12 @@ func (w *town) check() {
 			w.t.Errorf("a node holds %d and owes %d", b, s.Protected())
 		}
 	}
-	if s := w.good.nodeState(); s.Stake != w.start.Params.MinStake || len(s.Book.Settled) != 0 {
-		w.t.Fatalf("an honest node lost stake: %d are left, faults %v", s.Stake, s.Book.Settled)
+	for _, r := range []*resident{w.good, w.tdx} {
+		if s := r.nodeState(); s.Stake != w.start.Params.MinStake || len(s.Book.Settled) != 0 {
+			w.t.Fatalf("an honest node lost stake: %d are left, faults %v", s.Stake, s.Book.Settled)
+		}
 	}
+	w.checkSlots()
 	if b := w.Balance(w.root).Uint64(); b < tvmtest.Coin-100_000_000 {
 		w.t.Errorf("the registry lost coins: %d are left", b)
 	}
@@ -443,12 +482,7 @@ func (w *town) check() {
 // theirs.
 func (w *town) end() {
 	w.attacker.Refuse = false
-	for range 8 {
-		w.Now += day
-		w.good.behave()
-		w.doubt()
-		w.check()
-	}
+	w.wait(8)
 	if len(w.evidence) != 0 {
 		w.t.Errorf("%d faults were not reported", len(w.evidence))
 	}
@@ -457,20 +491,11 @@ func (w *town) end() {
 			w.t.Error("an honest node lost a challenge")
 		}
 	}
-	r := w.good
-	r.messages += 4
-	good(w.t, r.send(r.operator, ValueCheck, &Retire{}))
-	good(w.t, r.send(r.operator, ValueSmall, &Unbond{Amount: r.nodeState().Stake}))
-	w.Now += w.start.Params.Unbonding
-	r.answerAll()
-	good(w.t, r.send(r.operator, ValueSmall, &Withdraw{}))
-	spare := w.Balance(r.node).Uint64() - r.nodeState().Protected() - NodeReserveRetired
-	good(w.t, r.send(r.operator, ValueSmall, &Withdraw{Surplus: spare}))
 	const fees = 70_000_000 // of any message, more than the dearest
-	if lost := initialCoins - r.operator.Balance.Uint64(); r.operator.Balance.Uint64() < initialCoins && lost > fees*(r.messages+1)+NodeReserveRetired {
-		w.t.Errorf("the honest operator lost %d by %d messages", lost, r.messages)
+	for _, r := range []*resident{w.good, w.tdx} {
+		w.leave(r, fees)
 	}
-	for _, x := range []*resident{w.good, w.bad} {
+	for _, x := range w.all() {
 		if x.nodeState().Book.Credits[w.client.Address] > 0 {
 			w.clientMessages++
 			good(w.t, x.send(w.client, ValueSmall, &Withdraw{}))
@@ -478,5 +503,32 @@ func (w *town) end() {
 	}
 	if got := w.client.Balance.Uint64(); got+fees/2*w.clientMessages < initialCoins {
 		w.t.Errorf("the honest client lost %d by %d messages", initialCoins-got, w.clientMessages)
+	}
+}
+
+// wait lets days go by.
+func (w *town) wait(days int) {
+	for range days {
+		w.Now += day
+		w.good.behave()
+		w.tdx.behave()
+		w.doubt()
+		w.check()
+	}
+}
+
+// leave has an honest operator take his stake and what is left.
+func (w *town) leave(r *resident, fees uint64) {
+	w.t.Helper()
+	r.messages += 4
+	r.send(r.operator, ValueCheck, &Retire{}) // refused when nothing is registered
+	good(w.t, r.send(r.operator, ValueSmall, &Unbond{Amount: r.nodeState().Stake}))
+	w.Now += w.start.Params.Unbonding
+	r.answerAll()
+	good(w.t, r.send(r.operator, ValueSmall, &Withdraw{}))
+	spare := w.Balance(r.node).Uint64() - r.nodeState().Protected() - NodeReserveRetired
+	good(w.t, r.send(r.operator, ValueSmall, &Withdraw{Surplus: spare}))
+	if lost := initialCoins - r.operator.Balance.Uint64(); r.operator.Balance.Uint64() < initialCoins && lost > fees*(r.messages+1)+NodeReserveRetired {
+		w.t.Errorf("the honest operator lost %d by %d messages", lost, r.messages)
 	}
 }
