@@ -38,6 +38,10 @@ const GlobalID = -777
 // Hook, when set, sees every instruction: for profiles of gas.
 var Hook vm.TraceHook
 
+// Ended, when set, sees every world when its test ends; from several goroutines.
+// Set it before worlds are made (TestMain).
+var Ended func(*World)
+
 // Start is the clock of a fresh world, unix seconds.
 const Start = 1_800_000_000
 
@@ -116,6 +120,9 @@ func New(t testing.TB) *World {
 		w.Blocks = append(w.Blocks, TestBlock(uint32(1600-100*i)))
 	}
 	w.traceWhereAsked()
+	if Ended != nil {
+		t.Cleanup(func() { Ended(w) })
+	}
 	return w
 }
 
@@ -431,6 +438,14 @@ func (w *World) Code(a attestation.Address) *cell.Cell {
 
 // Record returns all transactions since the world began.
 func (w *World) Record() []Step { return w.record }
+
+// Letters returns all that actors received since the world began, in no order.
+func (w *World) Letters() (out []Letter) {
+	for _, a := range w.actors {
+		out = append(out, a.Inbox...)
+	}
+	return out
+}
 
 // Fees returns all fees paid since the world began, in nano.
 func (w *World) Fees() *big.Int { return new(big.Int).Set(w.fees) }
