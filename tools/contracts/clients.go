@@ -357,6 +357,14 @@ func lying(ctx context.Context, out io.Writer) error {
 			a.State = b.EndCell()
 			return a
 		}},
+		{"a block of other bytes", "block: file hash", func(q, honest tl.Serializable) tl.Serializable {
+			b, ok := honest.(ton.BlockData)
+			if !ok {
+				return honest
+			}
+			b.Payload = append(bytes.Clone(b.Payload), 0)
+			return b
+		}},
 	}
 	for _, lie := range lies {
 		w, err := newWorld(ctx)
