@@ -94,6 +94,12 @@ func (o *Operator) resume(ctx context.Context, what string) (found bool, err err
 	return false, o.errands.remove()
 }
 
+// Begun says whether the last thing that was begun, and whose outcome the user was
+// not told, is the one of this name; then its outcome is the error. It is for
+// callers that look at the chain before they pay: what they began may have changed
+// what they would see.
+func (o *Operator) Begun(ctx context.Context, what string) (bool, error) { return o.resume(ctx, what) }
+
 // unsent forgets an errand for which nothing was signed, or of which it is known
 // that nothing left the wallet.
 func (o *Operator) unsent(e *errand, cause error) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -70,33 +71,39 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 	if err != nil {
 		return err
 	}
-	if !collect {
-		if err := challengeable(ctx, sess, root, f.Receipt, src, unread); err != nil {
+	id, err := sess.chain.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := chain.NewWallet(key, id)
+	if err != nil {
+		return err
+	}
+	m := &contracts.ChallengeReceipt{ChainID: id, Payout: w.Address(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
+	m.Sign(f.HolderKey())
+	check := func() error { return challengeable(ctx, sess, root, f.Receipt, src, unread) }
+	payments := filepath.Join(filepath.Dir(env.Args[0]), "payments")
+	if _, err := os.Stat(payments); err != nil && !collect { // nothing was begun here: nothing is made yet
+		if err := check(); err != nil {
 			return err
 		}
+		check = func() error { return nil } // it is done
 	}
-	o, err := host.OpenOperator(ctx, sess.chain, key, sess.root, 0, filepath.Join(filepath.Dir(env.Args[0]), "payments"))
+	o, err := host.OpenOperator(ctx, sess.chain, key, sess.root, 0, payments)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
 	o.Note = func(text string) { env.Logf("%s", text) }
-	id, err := sess.chain.ChainID(ctx)
-	if err != nil {
-		return err
-	}
-	m := &contracts.ChallengeReceipt{ChainID: id, Payout: o.Wallet(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
-	m.Sign(f.HolderKey())
 	if collect {
 		return collected(ctx, env, o, f.Receipt.Head.Node, m.ID())
 	}
 	bond := root.State.Params.ChallengeBond
-	err = o.Send(ctx, fmt.Sprintf("challenge %x of node %v", m.ID(), f.Receipt.Head.Node), bond+contracts.ValueChallenge, func(q uint64) host.Message {
-		m.QueryID = q
-		return m
-	}, f.Receipt.Head.Node)
-	if err != nil {
+	if err := open(ctx, o, m, f.Receipt.Head.Node, bond, check); err != nil {
 		return err
+	}
+	if t := o.Repeated(); !t.IsZero() {
+		env.Logf("this was begun at %s, and is done; nothing was paid for it again", t.Format(time.RFC3339))
 	}
 	deadline := time.Now().Add(time.Duration(root.State.Params.AnswerWindow) * time.Second).UTC()
 	if env.JSON {
@@ -105,6 +112,22 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 		_, err = fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), command.Coins(bond))
 	}
 	return errors.Join(err, o.Told())
+}
+
+// open sends a challenge, unless that was begun before. The check comes in
+// between: a challenge that is on its way changes what it finds.
+func open(ctx context.Context, o *host.Operator, m *contracts.ChallengeReceipt, node attestation.Address, bond uint64, check func() error) error {
+	what := fmt.Sprintf("challenge %x of node %v", m.ID(), node)
+	if begun, err := o.Begun(ctx, what); begun || err != nil {
+		return err
+	}
+	if err := check(); err != nil {
+		return err
+	}
+	return o.Send(ctx, what, bond+contracts.ValueChallenge, func(q uint64) host.Message {
+		m.QueryID = q
+		return m
+	}, node)
 }
 
 // collected takes what a challenge brought.
