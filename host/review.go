@@ -54,11 +54,7 @@ func (r *Review) Valid() (n int) {
 // Review looks at a proposal with the registry's proved record, on the chain with
 // this id.
 func (p *Proposal) Review(root *registry.Root, chainID int32) (*Review, error) {
-	d, err := p.Decision()
-	if err != nil {
-		return nil, err
-	}
-	digest, err := d.Digest()
+	d, digest, err := p.digest()
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,145 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// cycle runs one enclave after another.
+func (n *node) cycle(ctx context.Context) error {
+	backoff := time.Second
+	for {
+		started := time.Now()
+		err := n.epoch(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("the enclave ended")
+		}
+		var bad *attestation.InputError
+		var refused *attestation.RefusedError
+		if errors.As(err, &bad) || errors.As(err, &refused) && !passing(err) {
+			return err // the same again would end the same
+		}
+		var taken *takenError
+		if errors.As(err, &taken) {
+			return err
+		}
+		var boot *bootError
+		if errors.As(err, &boot) && boot.lasting() != nil {
+			return boot.lasting()
+		}
+		if time.Since(started) > 10*time.Minute || errors.Is(err, errRenew) {
+			backoff = time.Second
+		}
+		n.Log.Error("the enclave is started again", "err", err, "in", backoff)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(backoff):
+		}
+		backoff = min(2*backoff, time.Minute)
+	}
+}
+
+// passing says whether a refusal may be over by the next try.
+func passing(err error) bool {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	switch r.Code {
+	case contracts.CodeStaleBlock, contracts.CodePending, contracts.CodeEpoch, contracts.CodeRefused, contracts.CodeNotWelcomed:
+		return true
+	}
+	return false
+}
+
+// epoch runs one enclave to its end.
+func (n *node) epoch(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// What an earlier enclave began is over before the next one looks at the chain.
+	if _, err := n.op.resume(ctx, ""); err != nil {
+		return err
+	}
+	proc, err := n.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer proc.stop()
+	h := relay(proc.url, n.own, n.Log)
+	n.relay.Store(&h)
+	defer n.relay.Store(nil)
+
+	done := make(chan error, 1)
+	go func() { done <- n.operate(ctx, proc) }()
+	select {
+	case err := <-done:
+		return err
+	case <-proc.done:
+		cancel()
+		<-done
+		return fmt.Errorf("the enclave ended: %w", proc.err)
+	}
+}
+
+// operate registers the enclave and then anchors its log.
+func (n *node) operate(ctx context.Context, proc *process) error {
+	rec, err := n.register(ctx, proc)
+	if err != nil {
+		return err
+	}
+	if err := proc.await(ctx, "serve"); err != nil {
+		return err
+	}
+	run := Running{Node: n.op.Node, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid, Simulated: n.Simulated != ""}
+	if err := writeJSON(filepath.Join(n.Dir, RunFile), run); err != nil {
+		return err
+	}
+	n.Log.Info("serving", "node", n.op.Node.String(), "epoch", rec.Current, "relay", n.Public)
+	if n.Ready != nil {
+		n.Ready(run)
+	}
+	go n.answers(ctx, proc) // ends with ctx, which ends with this epoch
+	e, _ := rec.Epoch(rec.Current)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(n.renewal(ctx, e)) }()
+	if err := n.anchor(ctx, proc); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// errRenew ends an enclave whose registration is about to end.
+var errRenew = errors.New("the registration is about to end, and a new boot registers anew")
+
+// renewal waits until it is time for another epoch: an hour before the
+// registration ends, or a tenth of it.
+func (n *node) renewal(ctx context.Context, e registry.Epoch) error {
+	margin := min(time.Hour, e.Expires.Sub(e.RegisteredAt)/10)
+	tick := time.NewTicker(renewalInterval)
+	defer tick.Stop()
+	for time.Until(e.Expires) > margin {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return errRenew
+}
+
+// renewalInterval is between two looks at the clock. It is not one long wait:
+// clocks are set, and machines sleep.
+const renewalInterval = 10 * time.Second
