@@ -130,7 +130,7 @@ func (n *node) renewal(ctx context.Context, e registry.Epoch) error {
 	margin := min(time.Hour, e.Expires.Sub(e.RegisteredAt)/10)
 	tick := time.NewTicker(renewalInterval)
 	defer tick.Stop()
-	for time.Until(e.Expires) > margin {
+	for e.Expires.IsZero() || time.Until(e.Expires) > margin {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
