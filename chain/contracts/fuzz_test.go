@@ -165,5 +165,6 @@ func FuzzReadQuote(f *testing.F) {
 			t.Fatalf("facts %v with error %v", info, err)
 		}
 		QuoteCells(quote)
+		TDReportCells(quote)
 	})
 }
