@@ -36,6 +36,7 @@ type Operator struct {
 	reader   registry.Reader
 	lock     *filelock.Lock
 	repeated time.Time
+	home     bool // the registry is on this chain
 }
 
 // OpenOperator makes the operator of a wallet key. Payments are remembered in a
@@ -86,6 +87,21 @@ func (o *Operator) Root(ctx context.Context) (*registry.Root, error) {
 	return o.reader.Root(ctx, o.Registry)
 }
 
+// atHome makes sure, before anything is signed, that the registry is on this chain:
+// with the config of another network the wallet would pay for contracts that
+// nobody there knows.
+func (o *Operator) atHome(ctx context.Context) error {
+	if o.home {
+		return nil
+	}
+	_, err := o.Root(ctx)
+	if errors.Is(err, registry.ErrNoContract) {
+		return fmt.Errorf("%w: is the TON global config of another network?", err)
+	}
+	o.home = err == nil
+	return err
+}
+
 // Message is a body of one of the contracts' messages.
 type Message interface{ Body() (*cell.Cell, error) }
 
@@ -99,6 +115,20 @@ func (o *Operator) Send(ctx context.Context, what string, value uint64, message 
 		body, err := message(query).Body()
 		return []chain.Message{{To: to[0], Amount: nano(value), Body: body}}, err
 	}, to...)
+}
+
+// sendNode is Send to the node's contract, which must be there.
+func (o *Operator) sendNode(ctx context.Context, what string, value uint64, message func(query uint64) Message) error {
+	if found, err := o.resume(ctx, what); found || err != nil {
+		return err
+	}
+	if err := o.atHome(ctx); err != nil {
+		return err
+	}
+	if _, err := o.Record(ctx); err != nil {
+		return err
+	}
+	return o.Send(ctx, what, value, message, o.Node)
 }
 
 // Deploy creates the node's contract with a profile, or changes the profile of
@@ -135,16 +165,16 @@ func (o *Operator) Deploy(ctx context.Context, p contracts.Profile) error {
 
 // Stake adds nano coins from the wallet to the node's stake.
 func (o *Operator) Stake(ctx context.Context, amount uint64) error {
-	return o.Send(ctx, fmt.Sprintf("stake %d nano on node %v", amount, o.Node), amount+contracts.ValueSmall, func(q uint64) Message {
+	return o.sendNode(ctx, fmt.Sprintf("stake %d nano on node %v", amount, o.Node), amount+contracts.ValueSmall, func(q uint64) Message {
 		return &contracts.Stake{QueryID: q}
-	}, o.Node)
+	})
 }
 
 // Unstake starts the way out for a part of the stake, in nano coins.
 func (o *Operator) Unstake(ctx context.Context, amount uint64) error {
-	return o.Send(ctx, fmt.Sprintf("unstake %d nano of node %v", amount, o.Node), contracts.ValueSmall, func(q uint64) Message {
+	return o.sendNode(ctx, fmt.Sprintf("unstake %d nano of node %v", amount, o.Node), contracts.ValueSmall, func(q uint64) Message {
 		return &contracts.Unbond{QueryID: q, Amount: amount}
-	}, o.Node)
+	})
 }
 
 // Unregister ends the node's registration, so that its stake may leave. Its slot
@@ -172,9 +202,9 @@ func (o *Operator) Unregister(ctx context.Context) error {
 // Withdraw pays credits, unbonded stake and a part of the surplus, in nano coins,
 // to the wallet.
 func (o *Operator) Withdraw(ctx context.Context, surplus uint64) error {
-	return o.Send(ctx, fmt.Sprintf("withdraw from node %v, with a surplus of %d nano", o.Node, surplus), contracts.ValueSmall, func(q uint64) Message {
+	return o.sendNode(ctx, fmt.Sprintf("withdraw from node %v, with a surplus of %d nano", o.Node, surplus), contracts.ValueSmall, func(q uint64) Message {
 		return &contracts.Withdraw{QueryID: q, Surplus: surplus}
-	}, o.Node)
+	})
 }
 
 // Anchor puts a signed log head on the chain, paid by the wallet. What the
