@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMet(t *testing.T) {
@@ -42,6 +43,17 @@ func TestBenchLine(t *testing.T) {
 		m := benchLine.FindStringSubmatch(line)
 		if (m == nil) != (name == "") || m != nil && m[1] != name {
 			t.Errorf("%q: %q", line, m)
+		}
+	}
+}
+
+func TestGrow(t *testing.T) {
+	for _, c := range []struct {
+		more, spread time.Duration
+		want         int
+	}{{-1, 1, 0}, {0, 0, 0}, {100, 5, 2}, {100, 10, 3}, {100, 25, 6}, {100, 39, 8}, {100, 40, 0}, {100, 1000, 0}} {
+		if got := grow(c.more, c.spread); got != c.want {
+			t.Errorf("%d with a spread of %d: %d, want %d", c.more, c.spread, got, c.want)
 		}
 	}
 }

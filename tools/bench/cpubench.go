@@ -32,9 +32,9 @@ func cpuBench(ctx context.Context, pkg, match string, short bool) (map[string]re
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", pkg, err, out)
 	}
-	b := process{binary: binary, dir: pkg, busy: 500 * time.Millisecond, runs: 3}
+	b := process{binary: binary, dir: pkg, busy: 500 * time.Millisecond, runs: 3, tries: 2}
 	if short {
-		b.busy, b.runs = 120*time.Millisecond, 2
+		b.busy, b.runs, b.tries = 120*time.Millisecond, 2, 1
 	}
 	for name, r := range res {
 		cpu, err := b.perOp(ctx, name, time.Duration(r["ns/op"]))
@@ -53,26 +53,45 @@ type process struct {
 	binary, dir string
 	busy        time.Duration // how long the many runs take, about
 	runs        int           // of which the best counts
+	tries       int           // with more operations, until starts make no difference
 }
 
 // perOp returns the CPU time of one operation in ns, 0 where it can't be told.
 // wall is about what the clock says.
 func (p process) perOp(ctx context.Context, name string, wall time.Duration) (float64, error) {
 	const few = 2
-	many := few + max(1, int(p.busy/max(wall, 1)))
+	ops := max(1, int(p.busy/max(wall, 1)))
 	least, most, err := p.cpu(ctx, name, few)
 	if err != nil {
 		return 0, err
 	}
-	all, _, err := p.cpu(ctx, name, many)
-	if err != nil {
-		return 0, err
+	for range p.tries {
+		all, _, err := p.cpu(ctx, name, few+ops)
+		if err != nil {
+			return 0, err
+		}
+		more := all - least
+		if more > 0 && most-least <= more/20 {
+			return float64(more) / float64(ops), nil
+		}
+		times := grow(more, most-least)
+		if times == 0 {
+			break
+		}
+		ops *= times
 	}
-	more := all - least
-	if more <= 0 || most-least > more/20 {
-		return 0, nil
+	return 0, nil
+}
+
+// grow returns how many times as many operations it takes until the spread of
+// starts is small beside them; 0 when that is too many, as where every start
+// makes keys of its own.
+func grow(more, spread time.Duration) int {
+	const most = 8
+	if more <= 0 || 20*spread/more >= most {
+		return 0
 	}
-	return float64(more) / float64(many-few), nil
+	return max(2, int(20*spread/more)+1)
 }
 
 // cpu returns the least and the most CPU time of processes that run n
