@@ -1,12 +1,14 @@
 package attestation_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/eventlog"
@@ -88,4 +90,39 @@ func TestVectorsBoot(t *testing.T) {
 			checkRule(t, v, "event_log.pcr9", "initrd "+digests[eventlog.RoleInitrd]+", is none of them")
 		})
 	}
+}
+
+// TestVectorsCCEL judges a real TD by the log of its boot: the log replays to the
+// registers that the hardware signed, and names what the loader started.
+func TestVectorsCCEL(t *testing.T) {
+	at := time.Unix(1749034298, 0)
+	log := vector(t, "eventlog/cos-113-ccel_data.dat")
+	l, err := eventlog.Parse(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := ""
+	seen := map[string]bool{}
+	for _, c := range l.Components(eventlog.SHA384) {
+		if d := hex.EncodeToString(c.Digest); c.Register == 2 && !seen[d] { // RTMR 1
+			seen[d] = true
+			names += fmt.Sprintf("\"%d, %s\" = [%q]\n", c.Event, c.Role, d)
+		}
+	}
+	w := &world{t: t, policy: attestation.DefaultPolicyTOML()}
+	w.set(`measurements = "from registry"`, "unsafe_any_measurement = true")
+	w.eventLog("required = true\n[event_log.registers.rtmr1]\n" + names)
+	f, err := w.verifier().VerifyEvidence("", vector(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin"), setOf(t, vector(t, "tdx/collateral/00806f050000-2025-06.json")), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := w.verifier().Policy().Appraise(f, attestation.Subject{At: at, EventLog: log})
+	if !v.Accepted || len(v.Facts.Components) < 40 {
+		t.Errorf("%v, %d components", v.Err(), len(v.Facts.Components))
+	}
+	if v := w.verifier().Policy().Appraise(f, attestation.Subject{At: at}); v.Accepted {
+		t.Error("accepted without the log that the policy demands")
+	}
+	other := bytes.Replace(log, []byte("Exit Boot Services Invocation"), []byte("Exit Boot Services invocation"), 1)
+	checkRule(t, w.verifier().Policy().Appraise(f, attestation.Subject{At: at, EventLog: other}), "tdx.event_log", "does not have its digest")
 }
