@@ -241,6 +241,9 @@ func (w *Writer) seqno(acc *Account) (uint32, error) {
 // of it, and saves that. What can't be taken any more is signed again, or, when
 // again is false, given up.
 func (w *Writer) finish(ctx context.Context, in *Intent, again bool) error {
+	if len(in.Messages) == 0 || len(in.Orders) == 0 {
+		return fmt.Errorf("payment journal: payment %q is said to be begun, and nothing is signed: the journal is damaged", in.ID)
+	}
 	var sent time.Time
 	for {
 		// Look before sending: the message may have landed already.
