@@ -110,9 +110,12 @@ func (r *resident) boot() bool {
 	r.messages++
 	want, before := r.allowed(), r.nodeState().Epoch
 	var m bodyMaker
-	if r.tdx {
+	switch c := r.nodeState().Current; {
+	case r.tdx && before%2 == 1 && c != nil && c.Knows(r.says, r.Now):
+		m = r.again(r.heads())
+	case r.tdx:
 		m = r.registration(r.heads())
-	} else {
+	default:
 		m = r.certified(r.heads(), func(c *Certificate) { c.PlatformID, c.Expiry = r.machine, r.Now+9*day })
 	}
 	r.send(r.operator, ValueRegister, m)
