@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/strict"
 )
 
 // MaxPolicySize is the largest policy file, in bytes.
@@ -118,8 +117,7 @@ func ParsePolicy(data []byte) (*Policy, error) {
 		return nil, BadInput("policy: empty; an empty policy accepts nothing and is refused (`cocoon policy init` writes one to start from)")
 	}
 	p := &Policy{text: string(data)}
-	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
-	if err := d.Decode(&p.f); err != nil {
+	if err := strict.TOML(data, &p.f); err != nil {
 		return nil, badTOML(err)
 	}
 	if err := p.build(); err != nil {

@@ -1,14 +1,12 @@
 package enclave
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/strict"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/enclave/device"
 )
@@ -91,8 +89,7 @@ func ParseConfig(data []byte) (*Config, error) {
 		return nil, attestation.BadInput("configuration: %d bytes, the limit is %d", len(data), MaxConfigSize)
 	}
 	var f configFile
-	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
-	if err := dec.Decode(&f); err != nil {
+	if err := strict.TOML(data, &f); err != nil {
 		return nil, attestation.BadInput("configuration: %w", err)
 	}
 	if f.Version != 1 {

@@ -1,11 +1,8 @@
 package host
 
 import (
-	"bytes"
-
-	"github.com/pelletier/go-toml/v2"
-
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/strict"
 )
 
 // ParseEngine checks a file for [Options].Engine: the tables upstream, limits,
@@ -18,8 +15,7 @@ func ParseEngine(data []byte) ([]byte, error) {
 		GPU      map[string]any `toml:"gpu"`
 		TPM      map[string]any `toml:"tpm"`
 	}
-	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
-	if err := d.Decode(&v); err != nil {
+	if err := strict.TOML(data, &v); err != nil {
 		return nil, attestation.BadInput("engine file: only the tables [upstream], [limits], [gpu] and [tpm] belong here: %w", err)
 	}
 	if v.Upstream == nil && v.Limits == nil && v.GPU == nil && v.TPM == nil {
