@@ -42,10 +42,13 @@ type Options struct {
 	CertifiedFor time.Duration      // for how long a certificate is wanted, default CertificateValid
 	Listen       string             // of the relay, default 127.0.0.1:0
 	Public       string             // URL of the relay for clients, default http://LISTEN
-	Endorsements []endorse.File     // served to clients
+	Endorsements []endorse.File     // served to clients, and given to each enclave
 	Engine       []byte             // of [ParseEngine]; default: the embedded engine
 	AnchorEvery  time.Duration      // default 10 minutes; not more often than the registry allows
 	Log          *slog.Logger       // default: silence
+	// RenewEndorsements, when set, reads Endorsements anew: at most once a minute,
+	// when they are asked for.
+	RenewEndorsements func() ([]endorse.File, error)
 	// Ready, when set, is called once the enclave serves.
 	Ready func(Running)
 }
@@ -72,7 +75,7 @@ type node struct {
 	Options
 	op     *Operator
 	ton    *chain.GlobalConfig
-	own    http.Handler
+	own    *endorsements
 	booted map[[32]byte]bool            // receipt keys of this process's enclaves
 	served bool                         // one of them was registered
 	relay  atomic.Pointer[http.Handler] // to the enclave that runs
@@ -105,6 +108,9 @@ func Up(ctx context.Context, o Options) error {
 	defer lock.Unlock()
 
 	n := &node{Options: o, booted: map[[32]byte]bool{}}
+	if n.own, err = newEndorsements(o.Endorsements, o.RenewEndorsements, o.Log); err != nil {
+		return err
+	}
 	if err := n.connect(ctx); err != nil {
 		return err
 	}
@@ -160,14 +166,6 @@ func (n *node) connect(ctx context.Context) error {
 // serve starts the relay. It outlives every enclave: between two of them it
 // answers 503.
 func (n *node) serve(ln net.Listener) (*http.Server, error) {
-	set, err := endorse.Encode(n.Endorsements)
-	if err != nil {
-		return nil, err
-	}
-	n.own = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", endorse.MediaType)
-		_, _ = w.Write(set)
-	})
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if h := n.relay.Load(); h != nil {

@@ -20,12 +20,12 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
-	"github.com/cocoon-go/cocoon/internal/endorse"
 )
 
 // Waits around an enclave's process.
 const (
 	bootTimeout = 2 * time.Minute  // until it says where it listens
+	loadTimeout = 30 * time.Minute // the same when an engine beside it has a model to load
 	stopTimeout = 10 * time.Second // to end by itself
 )
 
@@ -107,12 +107,8 @@ func (n *node) start(ctx context.Context) (*process, error) {
 		args = append(args, "--device", n.Device)
 	}
 	if len(n.Endorsements) > 0 {
-		set, err := endorse.Encode(n.Endorsements)
-		if err != nil {
-			return nil, err
-		}
 		file := filepath.Join(n.Dir, "endorsements.cbor")
-		if err := atomicfile.Write(file, set, 0o600); err != nil {
+		if err := atomicfile.Write(file, n.own.encoded(), 0o600); err != nil {
 			return nil, err
 		}
 		args = append(args, "--endorsements", file)
@@ -147,6 +143,10 @@ func (n *node) start(ctx context.Context) (*process, error) {
 		}
 		close(p.done)
 	}()
+	limit := bootTimeout
+	if len(n.Engine) > 0 {
+		limit = loadTimeout
+	}
 	select {
 	case line := <-lines:
 		if p.url, err = listening(line); err != nil {
@@ -156,9 +156,9 @@ func (n *node) start(ctx context.Context) (*process, error) {
 		return p, nil
 	case <-p.done:
 		return nil, &bootError{p.err}
-	case <-time.After(bootTimeout):
+	case <-time.After(limit):
 		p.stop()
-		return nil, fmt.Errorf("the enclave did not boot within %s", bootTimeout)
+		return nil, fmt.Errorf("the enclave did not boot within %s", limit)
 	case <-ctx.Done():
 		p.stop()
 		return nil, ctx.Err()

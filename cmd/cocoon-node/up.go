@@ -143,7 +143,8 @@ func (f *upFlags) load(env *command.Env) (err error) {
 		}
 	}
 	if f.endorsements != "" {
-		if f.Endorsements, err = endorse.Load(f.endorsements); err != nil {
+		f.RenewEndorsements = func() ([]endorse.File, error) { return endorse.Load(f.endorsements) }
+		if f.Endorsements, err = f.RenewEndorsements(); err != nil {
 			return err
 		}
 	}
