@@ -178,7 +178,7 @@ func (w *town) mature() {
 	w.follow()
 }
 
-// follow has the verifiers tell a new set of their stakes, and everybody use it.
+// follow has the verifiers tell a new set of their stakes.
 func (w *town) follow() {
 	w.t.Helper()
 	root := w.rootState()
@@ -192,10 +192,7 @@ func (w *town) follow() {
 	if len(set.Quorum.Keys) != len(w.verifier) {
 		w.t.Errorf("%d verifiers count, all %d have a stake", len(set.Quorum.Keys), len(w.verifier))
 	}
-	w.verifiers = set
-	for _, r := range w.all() {
-		r.verifiers = set
-	}
+	w.verifiers = set // the nodes learn of it when the old one is refused
 }
 
 // recheck has anybody ask whether a registration still holds. It ends if the lists
@@ -226,7 +223,7 @@ func (w *town) recheck() {
 // whoever is registered holds a slot.
 func (w *town) checkSlots() {
 	w.t.Helper()
-	for _, r := range w.all() {
+	for _, r := range append(w.all(), w.third) {
 		p := w.platformOf(r.machine)
 		live := 0
 		for _, slot := range p.Holders {

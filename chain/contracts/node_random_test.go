@@ -58,6 +58,7 @@ type town struct {
 	*fixture
 	rng              *rand.Rand
 	good, tdx, bad   *resident
+	third            *resident      // one node more than the machine has slots
 	jury             *tvmtest.Actor // who stakes for the verifiers
 	client, attacker *tvmtest.Actor
 	clientMessages   uint64
@@ -75,6 +76,7 @@ func newTown(t *testing.T, seed uint64) *town {
 	w.open([32]byte{0xee}, f.platformID())
 	w.good, w.bad = w.resident("honest", [32]byte{0xee}), w.resident("dishonest", [32]byte{0xee})
 	w.tdx = w.resident("honest, by quotes", f.platformID())
+	w.third = w.resident("third", [32]byte{0xee})
 	w.good.honest, w.tdx.honest = true, true
 	return w
 }
@@ -127,6 +129,9 @@ func (r *resident) boot() bool {
 	if r.honest && is != (want == 0) {
 		r.t.Errorf("an honest node is registered: %v; the lists say %s", is, ErrorName(want))
 	}
+	if v := r.rootState().Verifiers; want == CodeVerifierSet && v != nil {
+		r.verifiers = *v // he has learned of the new set
+	}
 	return is
 }
 
@@ -145,6 +150,7 @@ func (w *town) run() {
 			w.decide()
 		case 9:
 			w.recheck()
+			w.third.boot()
 		case 2:
 			w.ask(w.bad)
 		case 3, 4:
@@ -261,12 +267,12 @@ func (w *town) misbehave() {
 	case 7:
 		r.answerAll()
 	case 8:
-		if s.Epoch > 0 && s.Status == StatusActive {
+		if s.Epoch > 0 && s.Status == StatusActive && w.Now < s.Expires {
 			m := r.twoHeads(s.Epoch, 1+w.rng.Uint64N(50))
 			w.prove(r, m, faultLoss(w, true), faultKey(1, s.Epoch, m.A.Size))
 		}
 	case 9:
-		if s.Epoch > 0 && s.Status == StatusActive {
+		if s.Epoch > 0 && s.Status == StatusActive && w.Now < s.Expires {
 			index := w.rng.Uint64N(50)
 			w.prove(r, r.twoReceipts(s.Epoch, index), faultLoss(w, false), faultKey(2, s.Epoch, index))
 		}
