@@ -727,7 +727,8 @@ func TestRandomLies(t *testing.T) {
 	}
 	l := newLyingChain(t, devnet.Options{Validators: 3})
 	cfg := config(t, l.Chain)
-	ctx := testContext(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*200*time.Millisecond)
+	defer cancel()
 	ls := l.Liteservers()[0]
 	questions := l.questions()
 	names := []string{}

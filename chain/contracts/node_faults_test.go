@@ -292,12 +292,35 @@ func TestFaultWithoutStake(t *testing.T) {
 // before does not become active.
 func TestSlashDropsPending(t *testing.T) {
 	l := newFaulty(t)
-	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
+	h := l.heads()
+	good(t, l.send(l.operator, ValueRegister, l.certified(h)))
+	yes := l.answer()
 	l.reportReceipts(l.anybody, 3)
 	refused(t, l.say(l.answer()), CodeNotPending)
-	if s := l.nodeState(); s.Epoch != 1 || s.Status != StatusInactive || s.Pending != nil {
+	if s := l.nodeState(); s.Epoch != 1 || s.Status != StatusInactive || s.Pending == nil || s.Pending.ClaimsDigest != [32]byte{} {
 		t.Errorf("after the late answer: %+v", s)
 	}
+	// Nothing takes its place, and no stake leaves, while the answer may be under
+	// way: it would confirm what was never judged.
+	l.refuses(CodePending, l.operator, ValueRegister, l.certified(h, func(c *Certificate) { c.Measurement = [32]byte{0xbb} }))
+	l.refuses(CodePending, l.operator, ValueSmall, &Unbond{Amount: 1})
+	refused(t, l.from(l.platform, yes.Body()), CodeNotPending)
+	l.Now += 600
+	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
+	good(t, l.say(l.answer()))
+	if s := l.nodeState(); s.Epoch != 2 || s.Pending != nil {
+		t.Errorf("after another registration: %+v", s)
+	}
+}
+
+// TestRecheckWaits: while a registration of a live node waits for its answer, a
+// recheck of the old one would take the new one's entry off Root's list.
+func TestRecheckWaits(t *testing.T) {
+	l := newFaulty(t)
+	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
+	l.refuses(CodePending, l.anybody, ValueCheck, &Recheck{})
+	good(t, l.say(l.answer()))
+	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
 }
 
 // TestSlashShortOfCoins punishes a node whose stake storage has eaten into.
