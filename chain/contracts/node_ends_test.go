@@ -41,11 +41,12 @@ func TestRetirePending(t *testing.T) {
 	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
 	register := l.answer()
 	l.refuses(CodePending, l.operator, ValueCheck, &Retire{})
-	good(t, l.send(l.anybody, ValueCheck, &Recheck{})) // of the live one
+	l.refuses(CodePending, l.anybody, ValueCheck, &Recheck{}) // of the live one
+	good(t, l.say(register))
+	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
 	if q := l.doubt(); q.Purpose != PurposeRecheck || q.Requester != l.anybody.Address {
 		t.Errorf("Root is asked %+v", q)
 	}
-	good(t, l.say(register))
 
 	// Once the registration is over a recheck takes the node off the list.
 	l.Now = l.nodeState().Expires

@@ -305,7 +305,7 @@ func TestSlashDropsPending(t *testing.T) {
 	l.refuses(CodePending, l.operator, ValueRegister, l.certified(h, func(c *Certificate) { c.Measurement = [32]byte{0xbb} }))
 	l.refuses(CodePending, l.operator, ValueSmall, &Unbond{Amount: 1})
 	refused(t, l.from(l.platform, yes.Body()), CodeNotPending)
-	l.Now += 600
+	l.Now += pendingTimeout
 	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
 	good(t, l.say(l.answer()))
 	if s := l.nodeState(); s.Epoch != 2 || s.Pending != nil {

@@ -139,6 +139,7 @@ func TestNodeBounces(t *testing.T) {
 	l.registerLone()
 	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
 	l.rootActor.Refuse = true
+	l.Now += pendingTimeout // a recheck waits until then
 	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
 	if s := l.nodeState(); s.Pending == nil || s.Status != StatusActive {
 		t.Errorf("after the bounce of another question: %+v", s)

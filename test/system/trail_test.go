@@ -24,6 +24,7 @@ type record struct {
 	opening [2]*receipt.Opening
 	anchors [2]time.Time
 	proofs  [2][]byte // exported after the second anchor
+	early   []byte    // proof of the registry's state before the first anchor
 }
 
 // newRecord asks twice. The proofs are exported late: the first is older than the
@@ -38,6 +39,11 @@ func newRecord(t *testing.T) *record {
 		t.Fatal(err)
 	}
 	x.expect = client.Expect{Policy: w.policy(t), Registry: w.net.Registry, Trusted: []chain.BlockID{cfg.Trusted()}}
+	lists, err := w.client.Account(ctx, w.net.Registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.early = lists.Proof
 	var files []*receipt.File
 	for i := range x.anchors {
 		secret := newSecret()
@@ -206,6 +212,7 @@ func TestTrail(t *testing.T) {
 			p.Opening, o.Response = &o, x.opening[1].Response
 		}, nil},
 		{"another registry's state", client.StepRegistry, badInput, func(p *receipt.Proof) { p.RegistryProof = p.AccountProof }, nil},
+		{"the registry before the anchor", client.StepRegistry, unknown, func(p *receipt.Proof) { p.RegistryProof = x.early }, nil},
 		{"another bundle", client.StepRegistration, chainSay, func(p *receipt.Proof) { p.Bundle = foreignSource.Bundle }, nil},
 		{"no block of the claims", client.StepRegistration, unknown, func(p *receipt.Proof) { p.BlockHeader = nil }, nil},
 		{"another block than that of the claims", client.StepRegistration, isFalse, func(p *receipt.Proof) { p.BlockHeader = oldHeader }, nil},
