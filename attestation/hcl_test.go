@@ -60,7 +60,7 @@ func paravisor(t testing.TB, w *world) *hclWorld {
 		m = attestation.MeasurementSNP(w.report.Measurement)
 	}
 	w.registered.Measurements = nil
-	w.set("[tpm]", fmt.Sprintf("[tpm]\nparavisors = [\"%x\"]", m))
+	w.set("[tpm]", fmt.Sprintf("[tpm]\nparavisors = [\"%x\"]\npcrs = {\"2\" = [\"%x\"]}", m, h.log.PCRs(eventlog.SHA256)[2]))
 	w.eventLog(named(hash("kernel"), hash("loader")))
 	return h
 }
@@ -211,6 +211,10 @@ func TestRefusedHCL(t *testing.T) {
 			h.td.MRTD[3], h.report.Measurement[3] = 1, 1
 			h.registered.Measurements = [][32]byte{attestation.MeasurementSNP(h.report.Measurement), attestation.MeasurementTDX(h.td.MRTD, [48]byte{}, [48]byte{}, [48]byte{})}
 		}},
+		{"a driver that the firmware loaded", fault.FamilyRefused, "tpm.pcr2", "expected one of 1 in the policy", func(h *hclWorld) {
+			h.log.Add(2, eventlog.EFIBootServicesDriver, []byte("driver"), nil)
+			h.tpm.Boot(h.log)
+		}},
 		{"another kernel", fault.FamilyRefused, "event_log.pcr4", "is none of them", func(h *hclWorld) {
 			h.log.Add(4, eventlog.EFIBootServicesApp, []byte("one more"), nil)
 			h.tpm.Boot(h.log)
@@ -286,7 +290,8 @@ func TestHCLFromGuest(t *testing.T) {
 func TestHCLPolicy(t *testing.T) {
 	h := paravisor(t, newSNPWorld(t))
 	h.runtime = func(s string) string { return strings.Replace(s, `"tpm-persisted":false`, `"tpm-persisted":true`, 1) }
-	h.set("[tpm]", "[tpm]\nunsafe_persisted_tpm = true\npcrs = {\"4\" = [\""+fmt.Sprintf("%x", h.tpm.PCRs[eventlog.SHA256][4])+"\"]}")
+	h.set("[tpm]", "[tpm]\nunsafe_persisted_tpm = true")
+	h.set("pcrs = {", "pcrs = {\"4\" = [\""+fmt.Sprintf("%x", h.tpm.PCRs[eventlog.SHA256][4])+"\"], ")
 	h.set(named(hash("kernel"), hash("loader")), "required = false\n")
 	h.log = nil
 	if _, err := h.verify(); err != nil {
@@ -295,6 +300,8 @@ func TestHCLPolicy(t *testing.T) {
 	for _, c := range []struct{ section, want string }{
 		{`paravisors = ["` + strings.Repeat("11", 32) + `"]`, "any code could run on them"},
 		{`paravisors = ["` + strings.Repeat("11", 32) + `"]` + "\npcrs = {\"7\" = [\"" + strings.Repeat("11", 32) + "\"]}", "any code could run on them"},
+		{`paravisors = ["` + strings.Repeat("11", 32) + `"]` + "\npcrs = {\"4\" = [\"" + strings.Repeat("11", 32) + "\"]}", "register 2, of what the firmware starts"},
+		{`paravisors = ["` + strings.Repeat("11", 32) + `"]` + "\npcrs = {\"2\" = [\"" + strings.Repeat("11", 32) + "\"]}", "register 4, of what the firmware starts"},
 		{`paravisors = ["11"]`, "is not 64 hexadecimal digits"},
 	} {
 		_, err := attestation.ParsePolicy([]byte(strings.Replace(attestation.DefaultPolicyTOML(), "[tpm]", "[tpm]\n"+c.section, 1)))
@@ -305,7 +312,7 @@ func TestHCLPolicy(t *testing.T) {
 	// A machine without a paravisor is judged by its own measurement under such a
 	// policy.
 	w := newWorld(t)
-	w.set("[tpm]", fmt.Sprintf("[tpm]\nparavisors = [\"%s\"]\npcrs = {\"4\" = [\"%[1]s\"]}", strings.Repeat("11", 32)))
+	w.set("[tpm]", fmt.Sprintf("[tpm]\nparavisors = [\"%s\"]\npcrs = {\"2\" = [\"%[1]s\"], \"4\" = [\"%[1]s\"]}", strings.Repeat("11", 32)))
 	if _, err := w.verify(); err != nil {
 		t.Error(err)
 	}
@@ -316,7 +323,7 @@ func TestHCLPolicy(t *testing.T) {
 func TestHCLAlone(t *testing.T) {
 	h := paravisor(t, newSNPWorld(t))
 	h.set(`accept = [`, `accept = ["tpm", `)
-	h.set("[tpm]", "[tpm]\npcrs = {\"4\" = [\""+fmt.Sprintf("%x", h.tpm.PCRs[eventlog.SHA256][4])+"\"]}")
+	h.set("pcrs = {", "pcrs = {\"4\" = [\""+fmt.Sprintf("%x", h.tpm.PCRs[eventlog.SHA256][4])+"\"], ")
 	raw, err := h.tpm.RuntimeData([64]byte{})
 	if err != nil {
 		t.Fatal(err)

@@ -64,9 +64,10 @@ func (p *Policy) buildTPM() error {
 	return errors.Join(errs...)
 }
 
-// codePCR is the register that holds what the firmware of a paravisor started
-// (PFP 3.3.4.5). Without it, nothing says whose code extended the others.
-const codePCR = 4
+// codePCRs are the registers that hold what the firmware of a paravisor started:
+// drivers (PFP 3.3.4.3) and applications (3.3.4.5). Without both, nothing says whose
+// code extended the others.
+var codePCRs = []int{2, 4}
 
 // checkRegisters refuses TPMs, and guests of paravisors, that would be judged by
 // nothing.
@@ -74,10 +75,15 @@ func (p *Policy) checkRegisters() error {
 	if slices.Contains(p.f.Accept, KindTPM) && len(p.tpm.pcrs) == 0 && !p.log.pcrs() {
 		return problem("tpm.pcrs", "names no register, and event_log.registers none of a TPM, so any code would be accepted")
 	}
-	if len(p.tpm.paravisors) == 0 || p.judges(codePCR) {
+	if len(p.tpm.paravisors) == 0 {
 		return nil
 	}
-	return problem("tpm.paravisors", "any code could run on them: register %d, of what the firmware starts, is judged neither in tpm.pcrs nor in event_log.registers", codePCR)
+	for _, n := range codePCRs {
+		if !p.judges(n) {
+			return problem("tpm.paravisors", "any code could run on them: register %d, of what the firmware starts, is judged neither in tpm.pcrs nor in event_log.registers", n)
+		}
+	}
+	return nil
 }
 
 func (t *tpmPolicy) options(simulated [][32]byte) tpm.Options {
@@ -111,7 +117,7 @@ func (w *warner) tpm(p *Policy) {
 	w.unsafe("tpm.unsafe_host_tpm", p.tpm.host, "quotes of a TPM that the host owns prove nothing against the host")
 	w.unsafe("tpm.unsafe_persisted_tpm", p.tpm.persisted, "the host may know the TPM's key, where the paravisor did not seal it")
 	if len(p.tpm.paravisors) > 0 && !p.judges(8, 9, 11, 12) {
-		w.add("tpm.paravisors", "of the guest only register 4 is judged: an initrd and a command line count only where they are part of the kernel's image")
+		w.add("tpm.paravisors", "of the guest only registers 2 and 4 are judged: an initrd and a command line count only where they are part of the kernel's image")
 	}
 	w.unsafe("tpm.unsafe_development_keys", len(p.tpm.keys) > 0, "keys are accepted that nobody has certified")
 }
