@@ -15,9 +15,13 @@ import (
 )
 
 // openGPUs returns the GPUs of the configuration with the endorsements to judge
-// them by; nothing when it has none.
-func openGPUs(f flags, cfg *enclave.Config) (device.GPUs, *nvidia.Endorsements, error) {
+// them by; nothing when it has none. Then a machine whose engine is a program beside
+// this one must have none.
+func openGPUs(f flags, cfg *enclave.Config, none func() error) (device.GPUs, *nvidia.Endorsements, error) {
 	if cfg.GPU.Count == 0 {
+		if cfg.Engine == "upstream" && f.simulated == "" {
+			return nil, nil, none()
+		}
 		return nil, nil, nil
 	}
 	if f.endorsements == "" {

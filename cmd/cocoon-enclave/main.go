@@ -107,7 +107,7 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	if err != nil {
 		return err
 	}
-	gpus, documents, err := openGPUs(f, cfg)
+	gpus, documents, err := openGPUs(f, cfg, device.NoAccelerator)
 	if err != nil {
 		return err
 	}
