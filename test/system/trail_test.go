@@ -56,7 +56,7 @@ func newRecord(t *testing.T) *record {
 		x.opening[i] = &receipt.Opening{RequestSalt: f.RequestSalt, ResponseSalt: f.ResponseSalt, Request: prompt(t, secret, false), Response: a.body}
 		last := x.anchors[0]
 		if i == 0 {
-			last = x.r.blockTime(t)
+			last = lists.Block.Time // which is after that of the block that the claims name
 		}
 		after := last.Add(2 * time.Second) // the chain's clock counts whole seconds
 		if _, err := w.client.WaitAccount(ctx, x.r.node, func(a *chain.Account) bool { return !a.Block.Time.Before(after) }); err != nil {
