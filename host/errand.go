@@ -97,10 +97,4 @@ func (f errandFile) save(e *errand) error {
 	return atomicfile.Write(string(f), append(data, '\n'), 0o600)
 }
 
-func (f errandFile) remove() error {
-	err := os.Remove(string(f))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+func (f errandFile) remove() error { return atomicfile.Remove(string(f)) }

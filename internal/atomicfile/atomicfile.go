@@ -2,7 +2,9 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -63,6 +65,17 @@ func Create(path string, data []byte, mode os.FileMode) error {
 		return fmt.Errorf("creating %s: %w", filepath.Base(path), err)
 	}
 	return syncDir(dir)
+}
+
+// Remove removes a file so that it stays gone after a power cut. A missing file is
+// no error.
+func Remove(path string) error {
+	if err := os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 func syncDir(dir string) error {

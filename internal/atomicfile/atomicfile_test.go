@@ -62,3 +62,23 @@ func only(t *testing.T, dir string, want int) {
 		t.Errorf("%d directory entries, want %d: %v", len(es), want, es)
 	}
 }
+
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	if err := Write(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a missing one is as good as removed
+		if err := Remove(path); err != nil {
+			t.Error(err)
+		}
+		only(t, dir, 0)
+	}
+	if err := Write(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(dir); err == nil {
+		t.Error("a directory with a file in it is removed")
+	}
+}
