@@ -52,8 +52,8 @@ func (c *Chain) NotAfter() time.Time { return c.notAfter }
 // signature, and of the report only at what selects the certificate: key kind,
 // chip id, reported TCB.
 //
-// A missing or outdated document is "could not find out" ([*MissingError]); a
-// signature that does not hold, an untrusted root and a revoked certificate are
+// Missing and outdated documents are "could not find out" (a [*MissingError] for
+// each, joined); a signature that does not hold, an untrusted root and a revoked certificate are
 // false evidence.
 func VerifyChain(r *Report, e *Endorsements, o Options, at time.Time) (*Chain, error) {
 	return verifyChain(r, e, o, at, nil)
@@ -72,7 +72,7 @@ func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *sig
 	}
 	leaf, info, err := selectLeaf(r, e)
 	if err != nil {
-		return nil, err
+		return nil, join(err, e.lacksList(r, o, at))
 	}
 	product := info.product
 	inter, err := findIssuer(leaf, slices.Concat(e.certs, builtin().intermediates),
@@ -97,14 +97,28 @@ func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *sig
 		{inter.Subject.CommonName + " certificate", inter, []string{CertChainURL(product, info.kind)}},
 		{ark.Subject.CommonName + " certificate", ark, []string{CertChainURL(product, info.kind)}},
 	} {
-		if err := c.narrow(StepValidity, x.what, x.cert.NotBefore, x.cert.NotAfter, at, x.url...); err != nil {
-			return nil, err
+		if err = c.narrow(StepValidity, x.what, x.cert.NotBefore, x.cert.NotAfter, at, x.url...); err != nil {
+			break
 		}
 	}
-	if err := c.checkRevocation(e, o, at, known, ark, inter, leaf); err != nil {
+	if err := join(err, c.checkRevocation(e, o, at, known, ark, inter, leaf)); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// lacksList says that no list in force is there for the product of r, whose
+// endorsement key's certificate is missing: both are named together. By the names
+// alone, since there is no chain yet.
+func (e *Endorsements) lacksList(r *Report, o Options, at time.Time) error {
+	root := "ARK-" + r.Product().String()
+	there := slices.ContainsFunc(e.crls, func(l *x509.RevocationList) bool {
+		return l.Issuer.CommonName == root && inForce(l, at)
+	})
+	if there || o.WithoutRevocationUnsafe || r.Product() == UnknownProduct {
+		return nil
+	}
+	return missing(StepRevocation, "revocation list of "+root, "missing", CRLURL(r.Product(), r.SigningKey))
 }
 
 // narrow checks that at lies in the validity of a document, ends included, and

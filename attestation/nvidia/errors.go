@@ -1,6 +1,7 @@
 package nvidia
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
@@ -73,3 +74,20 @@ func falseAt(s Step, format string, a ...any) error {
 func missing(s Step, what, why, url string) error {
 	return fault.Unknown("%w", &StepError{s, &MissingError{What: what, Why: why, URL: url}})
 }
+
+// lacks collects what is missing, so that all of it is named at once. Checks go on
+// meanwhile: what is false is false, whatever is missing beside it.
+type lacks []error
+
+// note keeps err when something could not be found out, and returns every other
+// error.
+func (l *lacks) note(err error) error {
+	if fault.FamilyOf(err) != fault.FamilyUnknown {
+		return err
+	}
+	*l = append(*l, err)
+	return nil
+}
+
+// all is nil when nothing is missing.
+func (l lacks) all() error { return errors.Join(l...) }

@@ -26,12 +26,14 @@ type ocspCheck struct {
 }
 
 // chain checks a verified chain, leaf first, root last: every certificate from
-// index first on, but not the root. It narrows the window to the responses.
+// index first on, but not the root. It narrows the window to the responses. The
+// error names all responses that are missing.
 func (k *ocspCheck) chain(chain []*x509.Certificate, first int) (Revocation, error) {
 	rev := Revocation{Checked: true}
+	var l lacks
 	for i := first; i < len(chain)-1; i++ {
 		r, err := k.good(chain[i], chain[i+1])
-		if err != nil {
+		if err := l.note(err); err != nil {
 			return Revocation{}, err
 		}
 		if r == nil {
@@ -44,6 +46,9 @@ func (k *ocspCheck) chain(chain []*x509.Certificate, first int) (Revocation, err
 		if u := r.until(); rev.NextUpdate.IsZero() || u.Before(rev.NextUpdate) {
 			rev.NextUpdate = u
 		}
+	}
+	if err := l.all(); err != nil {
+		return Revocation{}, err
 	}
 	return rev, nil
 }

@@ -17,17 +17,23 @@ type rimCheck struct {
 }
 
 // golden compares a report with the documents of its driver and VBIOS. A missing
-// one fails unless the caller opted out; the result is nil when all are missing.
+// one fails unless the caller opted out, and the error names both when both are
+// missing; the result is nil when all are.
 func (c *rimCheck) golden(r *Report) (*Golden, error) {
+	var l lacks
 	vbios, err := c.find(r.Opaque.VBIOS, VBIOSRIMID(c.kind, &r.Opaque))
-	if err != nil {
+	if err := l.note(err); err != nil {
 		return nil, err
 	}
 	var driver *RIM
 	if !c.kind.Switch() {
-		if driver, err = c.find(r.Opaque.Driver, DriverRIMID(c.kind, &r.Opaque)); err != nil {
+		driver, err = c.find(r.Opaque.Driver, DriverRIMID(c.kind, &r.Opaque))
+		if err := l.note(err); err != nil {
 			return nil, err
 		}
+	}
+	if err := l.all(); err != nil {
+		return nil, err
 	}
 	if vbios == nil && driver == nil {
 		return nil, nil

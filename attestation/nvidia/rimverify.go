@@ -42,7 +42,7 @@ func (r *RIM) Facts() RIMFacts { return r.facts }
 // time with OCSP responses in DER form: one for each certificate of the signer's
 // chain but the root.
 //
-// A missing or outdated response or certificate is "could not find out"; a
+// Missing or outdated responses and certificates are "could not find out", joined; a
 // signature that does not hold, an untrusted root and a revoked certificate are
 // a false document.
 func VerifyRIM(doc []byte, responses [][]byte, o Options, at time.Time) (*RIM, error) {
@@ -73,11 +73,16 @@ func (v *Verifier) verifyRIM(d *RIMDocument, set *ocspSet, at time.Time, w *wind
 		return nil, err
 	}
 	var own window
-	if err := r.inForce(&v.o, at, &own); err != nil {
+	var l lacks
+	if err := l.note(r.inForce(&v.o, at, &own)); err != nil {
 		return nil, err
 	}
 	k := &ocspCheck{set: set, o: &v.o, at: at, held: v.held, w: &own}
-	if r.facts.Revocation, err = k.chain(d.signed.certs, 0); err != nil {
+	r.facts.Revocation, err = k.chain(d.signed.certs, 0)
+	if err := l.note(err); err != nil {
+		return nil, err
+	}
+	if err := l.all(); err != nil {
 		return nil, err
 	}
 	r.facts.NotBefore, r.facts.NotAfter = own.notBefore, own.notAfter

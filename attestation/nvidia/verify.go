@@ -66,9 +66,9 @@ type Facts struct {
 // a device that NVIDIA certified signed the report; it judges nothing that the
 // report says.
 //
-// A missing or outdated document is "could not find out" ([*MissingError]); a
-// signature or binding that does not hold, an untrusted root and a revoked
-// certificate are false evidence. On failure the facts are nil and the error
+// Missing and outdated documents are "could not find out" (a [*MissingError] for
+// each, joined); a signature or binding that does not hold, an untrusted root and
+// a revoked certificate are false evidence. On failure the facts are nil and the error
 // wraps a [*StepError].
 func Verify(ev *Evidence, n Nonce, e *Endorsements, o Options, at time.Time) (*Facts, error) {
 	v := &Verifier{o: o}
@@ -141,15 +141,18 @@ func (v *Verifier) Verify(ev *Evidence, n Nonce, e *Endorsements, at time.Time) 
 	return f, nil
 }
 
-// check runs the steps after the chain.
+// check runs the steps after the chain. Missing documents do not end it: they are
+// named together, unless something is false.
 func (v *Verifier) check(f *Facts, d *device, r *Report, n Nonce, e *Endorsements) error {
 	var w window
-	if err := d.inForce(&w, f.At); err != nil {
+	var l lacks
+	if err := l.note(d.inForce(&w, f.At)); err != nil {
 		return err
 	}
 	revocation := &ocspCheck{set: &e.responses, o: &v.o, at: f.At, held: v.held, w: &w}
 	var err error
-	if f.Revocation, err = revocation.chain(d.above, 0); err != nil {
+	f.Revocation, err = revocation.chain(d.above, 0)
+	if err := l.note(err); err != nil {
 		return err
 	}
 	if !r.signedBy(d.key) {
@@ -162,7 +165,11 @@ func (v *Verifier) check(f *Facts, d *device, r *Report, n Nonce, e *Endorsement
 		return falseAt(StepNonce, "the report answers %x, %x was asked", r.RequestNonce, n.want)
 	}
 	rims := &rimCheck{v: v, kind: d.kind, chip: d.chip, documents: e.rims, responses: &e.responses, at: f.At, w: &w}
-	if f.Golden, err = rims.golden(r); err != nil {
+	f.Golden, err = rims.golden(r)
+	if err := l.note(err); err != nil {
+		return err
+	}
+	if err := l.all(); err != nil {
 		return err
 	}
 	f.Simulated = f.Simulated || f.Golden.simulated()
