@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/internal/endorse"
 )
 
@@ -76,6 +78,31 @@ func (m *machine) evidence(code int, words ...string) (stdout, stderr string) {
 	return m.run(code, append([]string{"verify", "evidence", "@quote.bin", "--policy", "@policy.toml", "--at", judged.Format(time.RFC3339)}, words...)...)
 }
 
+// gpuReport is a file of NVIDIA's tools with a report of zeros, and something
+// for its chain.
+func gpuReport(size int) []byte {
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}})
+	b, _ := json.Marshal([]map[string][]byte{{"evidence": make([]byte, size), "certificate": certificate}})
+	return b
+}
+
+// TestEndorsementSizes: a document over its limit is named, with the limit.
+func TestEndorsementSizes(t *testing.T) {
+	m := newMachine(t)
+	rim := func(size int) []byte {
+		return append([]byte(`<SoftwareIdentity xmlns="http://standards.iso.org/iso/19770/-2/2015/schema.xsd">`), bytes.Repeat([]byte(" "), size)...)
+	}
+	m.write("rim.swidtag", rim(nvidia.MaxDocument))
+	_, errs := m.evidence(1, "--endorsements", "@rim.swidtag")
+	if !strings.Contains(errs, "rim.swidtag") || !strings.Contains(errs, "4194304") {
+		t.Error(errs)
+	}
+	m.write("rim.swidtag", rim(1000))
+	if _, errs = m.evidence(1, "--endorsements", "@rim.swidtag"); !strings.Contains(errs, "rim.swidtag") || strings.Contains(errs, "4194304") {
+		t.Error(errs)
+	}
+}
+
 // TestEvidenceInput: bad input of every kind has its message and exit code, and
 // in JSON the verdict has its keys.
 func TestEvidenceInput(t *testing.T) {
@@ -100,7 +127,10 @@ func TestEvidenceInput(t *testing.T) {
 		{"unknown version", edit(func(b []byte) []byte { b[0] = 9; return b }), 1, "quote: unknown version 9"},
 		{"changed", edit(func(b []byte) []byte { b[600] ^= 1; return b }), 2, "signature does not verify"},
 		{"nothing missing but documents", quote, 3, "https://api.trustedservices.intel.com/tdx/certification/v4/tcb?fmspc=514d00000000"},
-		{"empty", nil, 1, "no evidence of a kind"},
+		{"too large a report of a GPU", gpuReport(nvidia.MaxReport + 1), 1, "report of 65537 bytes, want 1 to 65536"},
+		{"the largest report of a GPU", gpuReport(nvidia.MaxReport), 1, "starts with 00000000, want 11e001ff"},
+		{"empty", nil, 1, "quote.bin is empty: give a file with evidence"},
+		{"torn bundle", []byte("\xa5\x00\x70cocoon/bundle/v1\x01"), 1, "quote.bin: bundle: unexpected EOF"},
 		{"text", []byte("hello"), 1, "no evidence of a kind"},
 	} {
 		m.write("quote.bin", c.data)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -161,7 +162,13 @@ func notEvidence(name string, data []byte, bundleErr error) error {
 	if _, err := eventlog.Parse(data); err == nil {
 		return attestation.BadInput("%s is an event log, which nothing signs by itself: give it with --event-log beside the evidence whose registers it explains", name)
 	}
-	return attestation.BadInput("%s is no evidence of a kind that is known here, and can't be read as a bundle (%v)", name, bundleErr)
+	if bytes.Contains(data[:min(len(data), 64)], []byte("cocoon/bundle/")) {
+		return attestation.BadInput("%s: %w", name, bundleErr)
+	}
+	if len(data) == 0 {
+		return attestation.BadInput("%s is empty: give a file with evidence", name)
+	}
+	return attestation.BadInput("%s is no evidence of a kind that is known here: give a TDX or SGX quote, an SEV-SNP report, a TPM's or GPU's evidence, tokens of NVIDIA's service, or a bundle", name)
 }
 
 // Rules of a verdict that need the chain, and what they got without it.
