@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/fault"
@@ -120,4 +125,54 @@ func TestFamilies(t *testing.T) {
 	if attestation.ExitCode(nil) != 0 || attestation.ExitCode(errors.New("plain")) != 1 {
 		t.Error("exit codes of nil and of a plain error")
 	}
+}
+
+// TestVerdictKeysDocumented: every key that a verdict can have, of any kind of
+// evidence, is in docs/spec/verdict.md, and is written in small letters.
+func TestVerdictKeysDocumented(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "spec", "verdict.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, ok := strings.Cut(string(doc), "\n## 2. Keys\n")
+	if !ok {
+		t.Fatal("no section 2")
+	}
+	words := map[string]bool{}
+	for _, w := range regexp.MustCompile("`[a-z0-9_]+`").FindAllString(tables, -1) {
+		words[strings.Trim(w, "`")] = true
+	}
+	all := jsonKeys(reflect.TypeFor[attestation.Verdict](), map[reflect.Type]bool{})
+	if len(all) < 150 {
+		t.Errorf("only %d keys", len(all))
+	}
+	for _, k := range all {
+		if !words[k] {
+			t.Errorf("%s is not documented", k)
+		}
+	}
+}
+
+// jsonKeys returns the keys of a type and of all that it holds.
+func jsonKeys(t reflect.Type, seen map[reflect.Type]bool) (keys []string) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return jsonKeys(t.Elem(), seen)
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() || seen[t] {
+		return nil
+	}
+	seen[t] = true
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.IsExported() || name == "-" {
+			continue
+		}
+		if name != "" {
+			keys = append(keys, name)
+		}
+		keys = append(keys, jsonKeys(f.Type, seen)...)
+	}
+	return keys
 }
