@@ -2,11 +2,7 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -15,7 +11,6 @@ import (
 	"github.com/cocoon-go/cocoon/chain/certificate"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
-	"github.com/cocoon-go/cocoon/internal/atomicfile"
 )
 
 // Endings of the files in a directory of certificates.
@@ -63,38 +58,49 @@ func evidence(b *attestation.Bundle, kind string) []byte {
 }
 
 // certificateProof is mode B. All that the contracts will look at is looked at
-// first: a refusal costs nothing.
+// first: a refusal costs nothing. Files that are of no use don't hurt: the first
+// certificate with which the contracts would register is taken. That there is none
+// is an [*uncertifiedError].
 func certificateProof(root *registry.Root, b *attestation.Bundle, heads *attestation.Heads, files []*certificate.File) (*proof, error) {
-	f, err := certificate.Merge(files...)
-	if err != nil {
-		return nil, err
-	}
-	c := &f.Certificate
-	if err := sameBoot(c, b, heads); err != nil {
-		return nil, err
-	}
-	if err := freshBlock(root.At.Seqno, c.BlockSeqno); err != nil {
+	if err := freshBlock(root.At.Seqno, heads.BlockSeqno); err != nil {
 		return nil, err
 	}
 	s := root.State
 	switch {
 	case s.Paused:
 		return nil, foreseen(contracts.CodePaused, "registry %v takes no registrations now", root.Address)
-	case int64(c.Expiry) <= root.At.Time.Unix():
-		return nil, foreseen(contracts.CodeExpired, "the certificate was good until %s", time.Unix(int64(c.Expiry), 0).UTC().Format(time.RFC3339))
 	case s.Verifiers == nil:
 		return nil, foreseen(contracts.CodeVerifierSet, "registry %v has no verifiers", root.Address)
-	case s.Measurements[c.Measurement].Flags&contracts.MeasurementAccepted == 0:
-		return nil, foreseen(contracts.CodeMeasurement, "registry %v does not list measurement %x", root.Address, c.Measurement)
 	}
-	approvals, err := f.Approvals(*s.Verifiers)
+	c, err := choose(files, *s.Verifiers, func(c *contracts.Certificate) error { return usable(c, root, b, heads) })
 	if err != nil {
-		return nil, err
+		return nil, &uncertifiedError{err}
 	}
 	return &proof{c.PlatformID, func(query uint64) (*cell.Cell, error) {
-		m := &contracts.RegisterQuorum{QueryID: query, Heads: heads, Certificate: *c, Verifiers: *s.Verifiers, Approvals: approvals}
+		m := &contracts.RegisterQuorum{QueryID: query, Heads: heads, Certificate: c.Certificate, Verifiers: *s.Verifiers, Approvals: c.approvals}
 		return m.Body()
 	}}, nil
+}
+
+// uncertifiedError says that certificates do not suffice, or not any more: others
+// may.
+type uncertifiedError struct{ err error }
+
+func (e *uncertifiedError) Error() string { return e.err.Error() }
+func (e *uncertifiedError) Unwrap() error { return e.err }
+
+// usable looks at a certificate as the contracts will, signatures apart.
+func usable(c *contracts.Certificate, root *registry.Root, b *attestation.Bundle, heads *attestation.Heads) error {
+	if err := sameBoot(c, b, heads); err != nil {
+		return err
+	}
+	switch {
+	case int64(c.Expiry) <= root.At.Time.Unix():
+		return foreseen(contracts.CodeExpired, "the certificate was good until %s", time.Unix(int64(c.Expiry), 0).UTC().Format(time.RFC3339))
+	case root.State.Measurements[c.Measurement].Flags&contracts.MeasurementAccepted == 0:
+		return foreseen(contracts.CodeMeasurement, "registry %v does not list measurement %x", root.Address, c.Measurement)
+	}
+	return nil
 }
 
 // sameBoot wants a certificate to be about the claims of a bundle.
@@ -140,160 +146,4 @@ func (o *Operator) proofOf(ctx context.Context, b *attestation.Bundle, heads *at
 		return nil, fmt.Errorf("reading the registry: %w", err)
 	}
 	return certificateProof(root, b, heads, files)
-}
-
-// certified has the verifiers certify the enclave's evidence, by files: it writes
-// a request, and waits until certificates of enough of them lie beside it. When
-// the evidence gets too old it asks for newer: so much newer that verifiers who
-// signed before may sign again.
-func (n *node) certified(ctx context.Context, proc *process) (*attestation.Bundle, []*certificate.File, error) {
-	for from := uint32(0); ; {
-		b, heads, err := proc.bundleFrom(ctx, from)
-		if err != nil {
-			return nil, nil, err
-		}
-		request, err := n.request(b)
-		if err != nil {
-			return nil, nil, err
-		}
-		n.Log.Info("waiting for the verifiers", "request", request, "epoch", heads.Epoch, "block", heads.BlockSeqno)
-		files, err := n.awaitCertificates(ctx, b, heads)
-		_ = os.Remove(request)
-		if !tooOld(err) {
-			return b, files, err
-		}
-		n.Log.Warn("no certificate came in time; asking again with newer evidence")
-		from = heads.BlockSeqno + contracts.KnownBlocks
-	}
-}
-
-// bundleFrom waits for evidence over a block or a later one.
-func (p *process) bundleFrom(ctx context.Context, block uint32) (*attestation.Bundle, *attestation.Heads, error) {
-	for {
-		b, err := p.bundle(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		claims, err := b.Claims()
-		if err != nil {
-			return nil, nil, err
-		}
-		if claims.BlockSeqno >= block {
-			return b, &claims.Heads, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil, attestation.Unknown("waiting for newer evidence: %w", ctx.Err())
-		case <-time.After(certificateInterval):
-		}
-	}
-}
-
-// request writes what the verifiers need into the directory of certificates.
-func (n *node) request(b *attestation.Bundle) (path string, err error) {
-	valid := n.CertifiedFor
-	if valid <= 0 {
-		valid = CertificateValid
-	}
-	r, err := certificate.NewRequest(b, uint32(time.Now().Add(valid).Unix()), n.Wallet)
-	if err != nil {
-		return "", err
-	}
-	data, err := r.Encode()
-	if err != nil {
-		return "", err
-	}
-	d := b.Digest()
-	path = filepath.Join(n.Certificates, fmt.Sprintf("%x%s", d[:16], RequestSuffix))
-	return path, atomicfile.Write(path, data, 0o644)
-}
-
-// awaitCertificates polls the directory until what lies there is enough to
-// register with.
-func (n *node) awaitCertificates(ctx context.Context, b *attestation.Bundle, heads *attestation.Heads) ([]*certificate.File, error) {
-	var last string
-	for {
-		files, err := n.lookForCertificates(ctx, b, heads)
-		switch {
-		case tooOld(err):
-			return nil, err
-		case err == nil && len(files) > 0:
-			return files, nil
-		case err != nil && err.Error() != last:
-			last = err.Error()
-			n.Log.Warn("the certificates are not enough yet", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, attestation.Unknown("waiting for the verifiers: %w", errors.Join(ctx.Err(), err))
-		case <-time.After(certificateInterval):
-		}
-	}
-}
-
-// certificateInterval is between two looks for certificates.
-const certificateInterval = time.Second
-
-// lookForCertificates returns none where there is none yet, and an error where
-// they are not enough.
-func (n *node) lookForCertificates(ctx context.Context, b *attestation.Bundle, heads *attestation.Heads) ([]*certificate.File, error) {
-	files, err := readCertificates(n.Certificates, b.Digest())
-	if err != nil {
-		return nil, err
-	}
-	if len(files) > 0 {
-		_, err := n.op.proofOf(ctx, b, heads, files)
-		return files, err
-	}
-	head, err := n.op.Client.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return nil, freshBlock(head.Seqno, heads.BlockSeqno)
-}
-
-// freshBlock refuses claims over a block that a registration can't name any more.
-func freshBlock(head, block uint32) error {
-	if head < block || head-block < contracts.KnownBlocks {
-		return nil
-	}
-	return foreseen(contracts.CodeStaleBlock, "the claims name block %d, the chain is at block %d: boot again, or let the enclave make its evidence again", block, head)
-}
-
-// tooOld says whether an error is that refusal.
-func tooOld(err error) bool {
-	var r *Refusal
-	return errors.As(err, &r) && r.Code == contracts.CodeStaleBlock
-}
-
-// maxCertificates bounds the files of a directory that are looked at.
-const maxCertificates = 1024
-
-// readCertificates returns the certificates in a directory that are of claims
-// with a digest. What can't be read is passed over: others write there.
-func readCertificates(dir string, claims [32]byte) ([]*certificate.File, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, attestation.BadInput("the directory of certificates: %w", err)
-	}
-	var out []*certificate.File
-	for i, e := range entries {
-		if i == maxCertificates {
-			return nil, attestation.BadInput("%s holds more than %d files: remove old ones", dir, maxCertificates)
-		}
-		if !strings.HasSuffix(e.Name(), CertificateSuffix) || !e.Type().IsRegular() {
-			continue
-		}
-		if info, err := e.Info(); err != nil || info.Size() > certificate.MaxFileSize {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			continue
-		}
-		if f, err := certificate.Parse(data); err == nil && f.Certificate.ClaimsDigest == claims && f.Verify() == nil {
-			out = append(out, f)
-		}
-	}
-	return out, nil
 }

@@ -1,10 +1,8 @@
 package host
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -124,66 +122,12 @@ func TestCertificateRefused(t *testing.T) {
 	if _, err := b.prove(b.signed("a", "x")); attestation.ExitCode(err) != 4 || !strings.Contains(err.Error(), "signed by 1 verifiers that the registry counts, 2 are needed") {
 		t.Errorf("too few: %v", err)
 	}
-	other := *b
-	other.cert.Expiry++
-	if _, err := b.prove(b.signed("a"), other.signed("b")); attestation.ExitCode(err) != 1 || !strings.Contains(err.Error(), "differ in their expiry") {
-		t.Errorf("two certificates: %v", err)
+	if _, err := b.prove(); attestation.ExitCode(err) != 1 || !strings.Contains(err.Error(), "no certificate") {
+		t.Errorf("none: %v", err)
 	}
 	b.root.At.Seqno = 900 + contracts.KnownBlocks - 1
 	if _, err := b.prove(b.signed("a", "b")); err != nil {
 		t.Errorf("the last block in time: %v", err)
-	}
-}
-
-// TestReadCertificates: others write into the directory.
-func TestReadCertificates(t *testing.T) {
-	b := newCertifiedBoot(t)
-	dir := t.TempDir()
-	write := func(name string, data []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	encode := func(f *certificate.File) []byte {
-		data, err := f.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return data
-	}
-	good := encode(b.signed("a"))
-	write("1.certificate", good)
-	write("2.certificate", encode(b.signed("b")))
-	write("half.certificate", good[:len(good)/2])
-	write("large.certificate", bytes.Repeat([]byte{0}, certificate.MaxFileSize+1))
-	write("good.txt", good)
-	forged := b.signed("x")
-	for k := range forged.Signatures {
-		forged.Signatures[k] = [64]byte{1}
-	}
-	write("forged.certificate", encode(forged))
-	if err := os.Mkdir(filepath.Join(dir, "folder.certificate"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	older := *b
-	older.cert.ClaimsDigest[0]++
-	write("older.certificate", encode(older.signed("a")))
-	files, err := readCertificates(dir, b.cert.ClaimsDigest)
-	if err != nil || len(files) != 2 {
-		t.Fatalf("%d certificates, %v", len(files), err)
-	}
-	if _, err := b.prove(files...); err != nil {
-		t.Error(err)
-	}
-	for i := range maxCertificates {
-		write(fmt.Sprint("more", i), nil)
-	}
-	var bad *attestation.InputError
-	if _, err := readCertificates(dir, b.cert.ClaimsDigest); !errors.As(err, &bad) {
-		t.Errorf("too many files: %v", err)
-	}
-	if _, err := readCertificates(filepath.Join(dir, "missing"), b.cert.ClaimsDigest); !errors.As(err, &bad) {
-		t.Errorf("no directory: %v", err)
 	}
 }
 
@@ -227,6 +171,7 @@ func TestCertified(t *testing.T) {
 
 	first := awaitRequest(t, n.Certificates, 0)
 	certify(t, n.Certificates, first, "a") // one of two: not enough
+	certify(t, n.Certificates, first, "x") // a stranger
 	if err := p.net.Chain.Mine(contracts.KnownBlocks); err != nil {
 		t.Fatal(err)
 	}
@@ -234,10 +179,13 @@ func TestCertified(t *testing.T) {
 	if second.BlockSeqno < first.BlockSeqno+contracts.KnownBlocks {
 		t.Errorf("asked again over block %d after %d", second.BlockSeqno, first.BlockSeqno)
 	}
+	certify(t, n.Certificates, second, "x")
+	certify(t, n.Certificates, second, "a", func(c *contracts.Certificate) { c.Expiry++ })
+	certify(t, n.Certificates, second, "b", func(c *contracts.Certificate) { c.Set++ })
 	certify(t, n.Certificates, second, "a")
 	certify(t, n.Certificates, second, "b")
 	r := <-got
-	if r.err != nil || len(r.files) != 2 || r.bundle.Digest() != second.Digest() {
+	if r.err != nil || len(r.files) != 3 || r.bundle.Digest() != second.Digest() {
 		t.Fatalf("%d certificates, %v", len(r.files), r.err)
 	}
 	if err := op.Register(t.Context(), always(r.bundle), r.files...); err != nil {
@@ -281,44 +229,60 @@ func awaitRequest(t *testing.T, dir string, block uint32) *attestation.Claims {
 	return nil
 }
 
-// certify has a verifier sign whatever is asked.
-func certify(t *testing.T, dir string, claims *attestation.Claims, who string) {
+// certify has a verifier sign whatever is asked, or something else.
+func certify(t *testing.T, dir string, claims *attestation.Claims, who string, edits ...func(*contracts.Certificate)) {
 	t.Helper()
 	var zero [48]byte
 	c := contracts.NewCertificate(&claims.Heads)
 	c.Kind, c.PlatformID, c.Measurement = contracts.KindTDXQuorum, [32]byte{6}, attestation.MeasurementTDX(zero, zero, zero, zero)
 	c.Expiry, c.Set = uint32(time.Now().Add(time.Hour).Truncate(time.Hour).Unix())+3600, 1
+	for _, edit := range edits {
+		edit(&c)
+	}
 	b := certifiedBoot{cert: c}
 	data, err := b.signed(who).Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(claims.BlockSeqno, who, CertificateSuffix)), data, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(claims.BlockSeqno, who, c.Expiry, c.Set, CertificateSuffix)), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// hooked is errands that call something when a registration is begun.
+// hooked is errands that call something when a registration is begun, and when
+// it is asked what was begun before.
 type hooked struct {
 	errands
-	begun func()
+	begun, asked func()
 }
 
 func (h *hooked) save(e *errand) error {
-	if strings.HasPrefix(e.What, "register") && !e.Done {
+	if h.begun != nil && strings.HasPrefix(e.What, "register") && !e.Done {
 		h.begun()
 	}
 	return h.errands.save(e)
 }
 
-// TestRegisterWhileSetChanges: a verifier leaves when the message is on its way.
-func TestRegisterWhileSetChanges(t *testing.T) {
-	a, b := verifierKey("a"), verifierKey("b")
-	q, err := contracts.NewQuorum(1, a.Public().(ed25519.PublicKey), b.Public().(ed25519.PublicKey))
+func (h *hooked) load() (*errand, error) {
+	if h.asked != nil {
+		h.asked()
+	}
+	return h.errands.load()
+}
+
+// staked is a platform whose registry counts some verifiers. The staker may take
+// them off.
+func staked(t *testing.T, threshold int, names ...string) (p *onePlatform, staker *Operator, q contracts.Quorum) {
+	t.Helper()
+	var keys []ed25519.PublicKey
+	for _, n := range names {
+		keys = append(keys, verifierKey(n).Public().(ed25519.PublicKey))
+	}
+	q, err := contracts.NewQuorum(threshold, keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newOnePlatform(t, func(o *network.Options) {
+	p = newOnePlatform(t, func(o *network.Options) {
 		o.State = func(s *contracts.RootState) { s.List(contracts.VerifierSet{Number: 1, Quorum: q}) }
 	})
 	_, key, err := ed25519.GenerateKey(nil)
@@ -332,15 +296,27 @@ func TestRegisterWhileSetChanges(t *testing.T) {
 	if err := p.net.Chain.Faucet(t.Context(), wallet, 5_000_000_000); err != nil {
 		t.Fatal(err)
 	}
-	staker, err := OpenOperator(t.Context(), p.client, key, p.net.Registry, 0, t.TempDir())
-	if err != nil {
+	if staker, err = OpenOperator(t.Context(), p.client, key, p.net.Registry, 0, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range []ed25519.PrivateKey{a, b} {
-		if err := staker.StakeVerifier(t.Context(), k, 1); err != nil {
+	for _, n := range names {
+		if err := staker.StakeVerifier(t.Context(), verifierKey(n), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return p, staker, q
+}
+
+func leave(t *testing.T, staker *Operator, name string) {
+	t.Helper()
+	if err := staker.LeaveVerifiers(t.Context(), verifierKey(name).Public().(ed25519.PublicKey)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRegisterWhileSetChanges: a verifier leaves when the message is on its way.
+func TestRegisterWhileSetChanges(t *testing.T) {
+	p, staker, q := staked(t, 1, "a", "b")
 	op := p.operator(0)
 	bundle := p.bundle(op)
 	claims, err := bundle.Claims()
@@ -349,19 +325,56 @@ func TestRegisterWhileSetChanges(t *testing.T) {
 	}
 	dir := t.TempDir()
 	certify(t, dir, claims, "a")
-	files, err := readCertificates(dir, bundle.Digest())
-	if err != nil {
+	files, err := newPile(dir, slog.New(slog.DiscardHandler)).look(bundle.Digest(), contracts.VerifierSet{Number: 1, Quorum: q})
+	if err != nil || len(files) != 1 {
 		t.Fatal(err)
 	}
 	begun := 0
-	op.errands = &hooked{op.errands, func() {
+	op.errands = &hooked{errands: op.errands, begun: func() {
 		if begun++; begun == 1 {
-			if err := staker.LeaveVerifiers(t.Context(), b.Public().(ed25519.PublicKey)); err != nil {
-				t.Error(err)
-			}
+			leave(t, staker, "b")
 		}
 	}}
 	if err := op.Register(t.Context(), always(bundle), files...); err != nil || begun != 2 {
 		t.Fatalf("after %d messages: %v", begun, err)
+	}
+}
+
+// TestCertifiedAnew: a verifier leaves when its certificate is in. The node asks
+// for another, for the same boot, and pays nothing meanwhile.
+func TestCertifiedAnew(t *testing.T) {
+	p, staker, _ := staked(t, 2, "a", "b", "c")
+	op := p.operator(0)
+	bundle := p.bundle(op)
+	data, err := bundle.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := bundle.Claims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enclave := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(data) }))
+	t.Cleanup(enclave.Close)
+	at, err := url.Parse(enclave.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{Options: Options{Certificates: t.TempDir(), Wallet: p.net.Operator, Log: slog.New(slog.DiscardHandler)}, op: op}
+	asked, begun := 0, 0
+	op.errands = &hooked{errands: op.errands, begun: func() { begun++ }, asked: func() {
+		if asked++; asked == 1 {
+			leave(t, staker, "b")
+			certify(t, n.Certificates, claims, "c")
+		}
+	}}
+	certify(t, n.Certificates, claims, "a")
+	certify(t, n.Certificates, claims, "b")
+	newest, err := n.registerBundle(t.Context(), &process{url: at, http: enclave.Client()})
+	if err != nil || begun != 1 {
+		t.Fatalf("after %d messages: %v", begun, err)
+	}
+	if b, err := newest(t.Context()); err != nil || b.Digest() != bundle.Digest() {
+		t.Errorf("registered another bundle, %v", err)
 	}
 }

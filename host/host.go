@@ -76,6 +76,7 @@ type node struct {
 	op     *Operator
 	ton    *chain.GlobalConfig
 	own    *endorsements
+	pile   *pile                        // of certificates; nil: not looked at yet
 	booted map[[32]byte]bool            // receipt keys of this process's enclaves
 	served bool                         // one of them was registered
 	relay  atomic.Pointer[http.Handler] // to the enclave that runs

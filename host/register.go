@@ -115,20 +115,12 @@ func (n *node) register(ctx context.Context, proc *process) (*registry.Node, err
 	if err := n.checkAlone(ctx, proc); err != nil {
 		return nil, err
 	}
-	newest, certificates := proc.bundle, []*certificate.File(nil)
-	if n.Certificates != "" {
-		b, files, err := n.certified(ctx, proc)
-		if err != nil {
-			return nil, err
-		}
-		newest, certificates = func(context.Context) (*attestation.Bundle, error) { return b, nil }, files
+	newest, err := n.registerBundle(ctx, proc)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
-	var unknown *attestation.UnknownError
-	if err := n.op.Register(ctx, newest, certificates...); err != nil && !errors.As(err, &unknown) {
-		return nil, err
-	} // that it could not be found out says nothing: the record does
 	b, err := newest(ctx)
 	if err != nil {
 		return nil, err
@@ -146,6 +138,39 @@ func (n *node) register(ctx context.Context, proc *process) (*registry.Node, err
 	}
 	n.served = true
 	return rec, n.op.Told()
+}
+
+// registerBundle sends the registration and returns where the bundle is that it
+// was for. That it could not be found out whether it was taken is no error: the
+// record says it.
+func (n *node) registerBundle(ctx context.Context, proc *process) (func(context.Context) (*attestation.Bundle, error), error) {
+	newest, certificates := proc.bundle, []*certificate.File(nil)
+	for {
+		if n.Certificates != "" {
+			b, files, err := n.certified(ctx, proc)
+			if err != nil {
+				return nil, err
+			}
+			newest, certificates = func(context.Context) (*attestation.Bundle, error) { return b, nil }, files
+		}
+		err := n.sendRegistration(ctx, newest, certificates)
+		var more *uncertifiedError
+		var unknown *attestation.UnknownError
+		switch {
+		case n.Certificates != "" && (errors.As(err, &more) || tooOld(err)):
+			n.Log.Warn("the certificates do not suffice any more; asking for others", "err", err)
+		case err != nil && !errors.As(err, &unknown):
+			return nil, err
+		default:
+			return newest, nil
+		}
+	}
+}
+
+func (n *node) sendRegistration(ctx context.Context, newest func(context.Context) (*attestation.Bundle, error), certificates []*certificate.File) error {
+	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
+	defer cancel()
+	return n.op.Register(ctx, newest, certificates...)
 }
 
 // takenError says that another host runs the node.
