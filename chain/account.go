@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"time"
 
 	"github.com/xssnick/tonutils-go/tlb"
 	"github.com/xssnick/tonutils-go/ton"
@@ -20,6 +21,10 @@ import (
 type Account struct {
 	Address attestation.Address
 	Block   Block // the state is the one that this block registers
+	// ShardTime is when the block was made that the state is after, by its
+	// validators' clocks: one of the account's own shard, older than Block when the
+	// shard is behind. No later transaction of the account runs at an earlier time.
+	ShardTime time.Time
 
 	// Exists is false when the chain holds no such account. Everything below is
 	// then zero. The absence is proved too.
@@ -136,7 +141,8 @@ func (p *accountParts) verify(mc BlockID, addr attestation.Address) (a *Account,
 	if st.Accounts.ShardAccounts == nil {
 		return nil, errors.New("state: the proof does not hold the accounts")
 	}
-	a = &Account{Address: addr, Block: h.of(mc), Balance: new(big.Int)}
+	// The block's header and the state after it name one time (block.tlb, gen_utime).
+	a = &Account{Address: addr, Block: h.of(mc), ShardTime: time.Unix(int64(st.GenUTime), 0), Balance: new(big.Int)}
 	v, extra, err := st.Accounts.ShardAccounts.LoadValueExtra(cell.BeginCell().MustStoreSlice(addr.Hash[:], 256).EndCell())
 	// Only this error proves absence: the path ends in a cell that is there. A
 	// path that ends in a pruned cell gives another one.

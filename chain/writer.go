@@ -22,9 +22,9 @@ const (
 	messageLife = 60 * time.Second       // validity of a signed external message
 	resendEvery = 5 * time.Second        // a message that is not on the chain is sent again
 	pollEvery   = 200 * time.Millisecond // between looks at the chain
-	// voidAfter is how long after its expiry a message is held to be void: a shard
-	// block of before may come into a masterchain block of after.
-	voidAfter    = 60 * time.Second
+	// maxShardLag is how far the wallet's shard may be behind the masterchain: one
+	// that is further behind has stalled, and waiting for it has no end.
+	maxShardLag  = 5 * time.Minute
 	maxPaymentID = 256 // bytes of a payment id
 )
 
@@ -116,8 +116,9 @@ func (w *Writer) Send(ctx context.Context, id string, msgs ...Message) (*Sent, e
 
 // Settle finds out what became of an unfinished payment, and signs nothing: the
 // journal then says that it is part of the chain, or that it is void. It waits
-// until the chain's time has passed the expiry of what was signed, so at most two
-// minutes. A void payment is as if never begun: its id can be used again.
+// until a block of the wallet's own shard has passed the expiry of what was signed,
+// so about a minute; a shard that has stalled is "could not find out". A void payment
+// is as if never begun: its id can be used again.
 func (w *Writer) Settle(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -176,6 +177,9 @@ func (w *Writer) sign(ctx context.Context, in *Intent, msgs []Message) error {
 	acc, err := w.client.Account(ctx, w.Address())
 	if err != nil {
 		return err
+	}
+	if err := w.stalled(acc); err != nil {
+		return fmt.Errorf("nothing was signed: %w", err)
 	}
 	need, err := w.needs(acc, msgs)
 	if err != nil {
@@ -285,8 +289,12 @@ func (w *Writer) finish(ctx context.Context, in *Intent, again bool) error {
 			continue
 		case seqno < in.Seqno:
 			return attestation.ChainDisagrees("wallet %s is at sequence number %d, but number %d was seen before", w.Address(), seqno, in.Seqno)
-		case acc.Block.Time.Unix() < in.ExpiresAt:
-		case !again && acc.Block.Time.Before(time.Unix(in.ExpiresAt, 0).Add(voidAfter)):
+		case acc.ShardTime.Unix() < in.ExpiresAt:
+			// A block of the shard may still take it, however late the masterchain
+			// registers that block.
+			if err := w.stalled(acc); err != nil {
+				return fmt.Errorf("whether the payment was made is not known yet; ask again with the same id: %w", err)
+			}
 		case !again:
 			return w.giveUp(in)
 		default:
@@ -309,7 +317,17 @@ func (w *Writer) finish(ctx context.Context, in *Intent, again bool) error {
 	}
 }
 
-// giveUp saves that an intent is void.
+// stalled reports that the wallet's shard is so far behind the masterchain that
+// waiting for it is no use.
+func (w *Writer) stalled(acc *Account) error {
+	if lag := acc.Block.Time.Sub(acc.ShardTime); lag > maxShardLag {
+		return attestation.Unknown("the newest block of the shard of wallet %s is %s older than the masterchain's: the shard has stalled", w.Address(), lag)
+	}
+	return nil
+}
+
+// giveUp saves that an intent is void: the wallet refuses a message from the time
+// of its expiry on, and its shard's time, which does not go back, has come there.
 func (w *Writer) giveUp(in *Intent) error {
 	in.Done, in.Void, in.Fail = true, true, "the chain did not take it in time"
 	if err := w.journal.Save(in); err != nil {
@@ -384,12 +402,39 @@ func (c *Client) sendMessage(ctx context.Context, boc []byte) error {
 }
 
 // SendExternal gives up when liteservers have refused a message this often, and
-// this many masterchain blocks later still do: a liteserver also refuses a
-// message that has landed, a moment before the effect can be proved.
+// this many masterchain blocks later still do.
 const (
 	maxRefusals   = 3
 	refusedBlocks = 2
 )
+
+// refusals are those of a message in a row. A liteserver also refuses a message
+// that has landed, before the effect can be proved.
+type refusals struct {
+	n     int
+	last  error
+	since uint32    // head at the first
+	late  time.Time // of the masterchain, that many blocks later
+}
+
+func (r *refusals) add(acc *Account, err error) {
+	if r.n == 0 {
+		r.since = acc.Block.Seqno
+	}
+	r.n, r.last = r.n+1, err
+}
+
+// final says whether what was refused can't have landed: the contract's shard,
+// which may be behind, has come as far as the masterchain was then.
+func (r *refusals) final(acc *Account) bool {
+	if r.n < maxRefusals || acc.Block.Seqno < r.since+refusedBlocks {
+		return false
+	}
+	if r.late.IsZero() {
+		r.late = acc.Block.Time
+	}
+	return !acc.ShardTime.Before(r.late)
+}
 
 // SendExternal sends an external message to a contract until done is true of
 // the contract's proved state, and returns that state. It looks before it sends,
@@ -410,8 +455,7 @@ func (c *Client) SendExternal(ctx context.Context, to attestation.Address, init 
 		return nil, err
 	}
 	var sent time.Time
-	refused, since := 0, uint32(0) // refusals in a row, head at the first
-	var refusal error
+	var refused refusals
 	for {
 		acc, err := c.Account(ctx, to)
 		if err != nil {
@@ -420,23 +464,20 @@ func (c *Client) SendExternal(ctx context.Context, to attestation.Address, init 
 		if done(acc) {
 			return acc, nil
 		}
-		if refused >= maxRefusals && acc.Block.Seqno >= since+refusedBlocks {
-			return nil, attestation.Refused("contract %s does not take the message: %w", to, refusal)
+		if refused.final(acc) {
+			return nil, attestation.Refused("contract %s does not take the message: %w", to, refused.last)
 		}
-		if sent.IsZero() || time.Since(sent) >= resendEvery || refused > 0 {
+		if sent.IsZero() || time.Since(sent) >= resendEvery || refused.n > 0 {
 			sent = time.Now()
 			err := c.sendMessage(ctx, b)
 			var said *saidError
 			switch {
 			case errors.As(err, &said):
-				if refused == 0 {
-					since = acc.Block.Seqno
-				}
-				refused, refusal = refused+1, said
+				refused.add(acc, said)
 			case err != nil && ctx.Err() != nil:
 				return nil, err
 			default:
-				refused = 0
+				refused = refusals{}
 			}
 		}
 		if err := pause(ctx); err != nil {

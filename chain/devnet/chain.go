@@ -179,7 +179,8 @@ type Chain struct {
 	supply    *big.Int
 	faucet    faucet
 	setParams map[int32]*cell.Cell // for the next block
-	failed    error                // a collation failed: no more blocks
+	stall     stall
+	failed    error // a collation failed: no more blocks
 
 	// mu guards the rest. It is held for moments only, never during execution.
 	mu      sync.RWMutex
@@ -412,7 +413,8 @@ func (c *Chain) makeBlocks(prev *Block, pool []*external) (mc *Block, cfg *confi
 	if e := c.faucet.message(c, utime, prev); e != nil {
 		byChain[basechain] = append([]*external{e}, byChain[basechain]...)
 	}
-	shard, shardQueue, restBase, err := c.makeShard(prev, cfg, prevBlocks, utime, byChain[basechain])
+	shardTime, room := c.stall.next(prev.shard.UTime, utime, c.opts.MaxTransactions)
+	shard, shardQueue, restBase, err := c.makeShard(prev, cfg, prevBlocks, shardTime, room, byChain[basechain])
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("basechain: %w", err)
 	}
@@ -456,10 +458,10 @@ func (c *Chain) keyTime(b *Block) uint32 {
 
 func nextLT(after uint64) uint64 { return (after/ltAlign + 1) * ltAlign }
 
-func (c *Chain) makeShard(prevMC *Block, cfg *config, prevBlocks tuple.Tuple, utime uint32, pool []*external) (*Block, *outQueue, []*external, error) {
+func (c *Chain) makeShard(prevMC *Block, cfg *config, prevBlocks tuple.Tuple, utime uint32, room int, pool []*external) (*Block, *outQueue, []*external, error) {
 	prev := prevMC.shard
 	startLT := nextLT(max(prevMC.EndLT, prev.EndLT))
-	res, rest, err := c.collate(prev, cfg, prevBlocks, utime, startLT, prevMC.ID.SeqNo, c.queues[masterchain], c.queues[masterchain].done, pool)
+	res, rest, err := c.collate(prev, cfg, prevBlocks, utime, room, startLT, prevMC.ID.SeqNo, c.queues[masterchain], c.queues[masterchain].done, pool)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -486,7 +488,7 @@ func (c *Chain) makeShard(prevMC *Block, cfg *config, prevBlocks tuple.Tuple, ut
 func (c *Chain) makeMaster(prev, shard *Block, shardQueue *outQueue, cfg, next *config, prevBlocks tuple.Tuple, utime uint32, key bool, pool []*external) (*Block, *outQueue, []*external, error) {
 	startLT := nextLT(shard.EndLT)
 	seqno := prev.ID.SeqNo + 1
-	res, rest, err := c.collate(prev, cfg, prevBlocks, utime, startLT, seqno, shardQueue, shardQueue.done, pool)
+	res, rest, err := c.collate(prev, cfg, prevBlocks, utime, c.opts.MaxTransactions, startLT, seqno, shardQueue, shardQueue.done, pool)
 	if err != nil {
 		return nil, nil, nil, err
 	}

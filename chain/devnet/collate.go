@@ -55,8 +55,8 @@ type collationResult struct {
 // collate executes messages on the state after prev. neighbour is the queue of
 // the other workchain, neighbourDone how far that one has processed ours. pool
 // are external messages; those that are no longer acceptable are dropped, those
-// that found no room are returned.
-func (c *Chain) collate(prev *Block, cfg *config, prevBlocks tuple.Tuple, utime uint32, startLT uint64, refMC uint32,
+// that found no room, which is for so many transactions, are returned.
+func (c *Chain) collate(prev *Block, cfg *config, prevBlocks tuple.Tuple, utime uint32, room int, startLT uint64, refMC uint32,
 	neighbour *outQueue, neighbourDone mark, pool []*external) (_ *collationResult, rest []*external, err error) {
 	workchain := prev.ID.Workchain
 	ctx, err := cfg.prepared.NewBlockContext(tvm.BlockOptions{
@@ -66,7 +66,7 @@ func (c *Chain) collate(prev *Block, cfg *config, prevBlocks tuple.Tuple, utime 
 		return nil, nil, err
 	}
 	k := &collation{
-		c: c, cfg: cfg, workchain: workchain, ctx: ctx, startLT: startLT, endLT: startLT, room: c.opts.MaxTransactions,
+		c: c, cfg: cfg, workchain: workchain, ctx: ctx, startLT: startLT, endLT: startLT, room: room,
 		accounts: &tlb.ShardAccountsAugDict{AugmentedDictionary: prev.accounts.Copy()},
 		live:     map[[32]byte]*liveAccount{},
 		in:       newInDescr(), out: newOutDescr(),
