@@ -2,16 +2,15 @@ package chain
 
 import (
 	"context"
-	"crypto/cipher"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,26 +18,22 @@ import (
 	"github.com/xssnick/tonutils-go/adnl/keys"
 	"github.com/xssnick/tonutils-go/liteclient"
 	"github.com/xssnick/tonutils-go/tl"
+
+	wire "github.com/cocoon-go/cocoon/internal/adnl"
 )
 
 // The client side of ADNL over TCP. The one of tonutils-go parses answers while
 // it reads them: what it can't parse it writes to the standard logger, ends the
 // connection, and lets the caller wait for the time-out.
 
-const (
-	maxPacket    = 16 << 20 // bytes from a liteserver
-	writeTimeout = 5 * time.Second
-)
+const maxPacket = 16 << 20 // bytes from a liteserver
 
 // adnlConn is a connection to a liteserver. Its methods may be called
 // concurrently. When it fails it stays failed.
 type adnlConn struct {
 	tcp  net.Conn
-	in   cipher.Stream // of the read loop
+	wire *wire.Conn
 	done chan struct{} // closed when the connection has ended
-
-	wmu sync.Mutex // guards out and the order on the wire
-	out cipher.Stream
 
 	mu      sync.Mutex
 	waiting map[[32]byte]chan []byte
@@ -72,8 +67,8 @@ func dialADNL(ctx context.Context, addr netip.AddrPort, key ed25519.PublicKey) (
 // newADNL does the handshake: key id of the server, a key of ours for this once,
 // SHA-256 of the session parameters, and these encrypted with the shared key.
 func newADNL(tcp net.Conn, key ed25519.PublicKey) (*adnlConn, error) {
-	params := make([]byte, 160)
-	if _, err := rand.Read(params); err != nil {
+	var params [wire.ParamsSize]byte
+	if _, err := rand.Read(params[:]); err != nil {
 		return nil, err
 	}
 	ours, own, err := ed25519.GenerateKey(rand.Reader)
@@ -89,51 +84,24 @@ func newADNL(tcp net.Conn, key ed25519.PublicKey) (*adnlConn, error) {
 		return nil, err
 	}
 	c := &adnlConn{tcp: tcp, done: make(chan struct{}), waiting: map[[32]byte]chan []byte{}}
-	if c.in, err = keys.NewCipherCtr(params[:32], params[64:80]); err != nil {
+	if c.wire, err = wire.Client(tcp, &params, maxPacket); err != nil {
 		return nil, err
 	}
-	if c.out, err = keys.NewCipherCtr(params[32:64], params[80:96]); err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(params)
-	ctr, err := keys.NewCipherCtr(append(append([]byte(nil), shared[:16]...), sum[16:]...), append(append([]byte(nil), sum[:4]...), shared[20:32]...))
+	sum := sha256.Sum256(params[:])
+	ctr, err := wire.HandshakeCipher(shared, sum)
 	if err != nil {
 		return nil, err
 	}
-	ctr.XORKeyStream(params, params)
-	hello := append(append(append(append([]byte(nil), id...), ours...), sum[:]...), params...)
+	ctr.XORKeyStream(params[:], params[:])
+	hello := slices.Concat(id, ours, sum[:], params[:])
 	if _, err := tcp.Write(hello); err != nil {
 		return nil, err
 	}
-	p, err := c.read()
+	p, err := c.wire.Read()
 	if err == nil && len(p) != 0 {
 		err = errors.New("unexpected answer to the handshake")
 	}
 	return c, err
-}
-
-// read returns the payload of the next packet: length, nonce, payload, SHA-256
-// of nonce and payload.
-func (c *adnlConn) read() ([]byte, error) {
-	var size [4]byte
-	if _, err := io.ReadFull(c.tcp, size[:]); err != nil {
-		return nil, err
-	}
-	c.in.XORKeyStream(size[:], size[:])
-	n := binary.LittleEndian.Uint32(size[:])
-	if n < 64 || n > maxPacket {
-		return nil, fmt.Errorf("packet of %d bytes, want 64 to %d", n, maxPacket)
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(c.tcp, b); err != nil {
-		return nil, err
-	}
-	c.in.XORKeyStream(b, b)
-	data, sum := b[:n-32], b[n-32:]
-	if h := sha256.Sum256(data); string(h[:]) != string(sum) {
-		return nil, errors.New("packet checksum")
-	}
-	return data[32:], nil
 }
 
 func (c *adnlConn) write(msg tl.Serializable) error {
@@ -141,22 +109,7 @@ func (c *adnlConn) write(msg tl.Serializable) error {
 	if err != nil {
 		return err
 	}
-	b := make([]byte, 4+32, 4+64+len(payload))
-	binary.LittleEndian.PutUint32(b, uint32(64+len(payload)))
-	if _, err := rand.Read(b[4:]); err != nil {
-		return err
-	}
-	b = append(b, payload...)
-	sum := sha256.Sum256(b[4:])
-	b = append(b, sum[:]...)
-	c.wmu.Lock()
-	defer c.wmu.Unlock()
-	c.out.XORKeyStream(b, b)
-	if err := c.tcp.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	_, err = c.tcp.Write(b)
-	return err
+	return c.wire.Write(payload)
 }
 
 // answerTag is the constructor of adnl.message.answer, little-endian.
@@ -165,7 +118,7 @@ var answerTag = binary.LittleEndian.AppendUint32(nil, tl.CRC("adnl.message.answe
 // loop hands answers to who waits for them until the connection ends.
 func (c *adnlConn) loop() {
 	for {
-		p, err := c.read()
+		p, err := c.wire.Read()
 		if err != nil {
 			c.close(err)
 			return

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/xssnick/tonutils-go/tl"
-	"github.com/xssnick/tonutils-go/ton"
 	"github.com/xssnick/tonutils-go/tvm/cell"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -248,17 +247,9 @@ func (c *Client) fresh(b Block) error {
 // headFrom asks one server for its head and proves it. A server that is behind
 // what was proved before does not take the head back.
 func (c *Client) headFrom(ctx context.Context, s *server) (*proved, error) {
-	resp, err := s.query(ctx, ton.GetMasterchainInf{})
+	id, err := s.head(ctx)
 	if err != nil {
 		return nil, err
-	}
-	info, ok := resp.(ton.MasterchainInfo)
-	if !ok {
-		return nil, s.lie("the masterchain head", fmt.Errorf("answer of type %T", resp))
-	}
-	id, err := blockID(info.Last)
-	if err != nil {
-		return nil, s.lie("the masterchain head", err)
 	}
 	c.mu.Lock()
 	newest, base := c.newest, c.base
@@ -404,17 +395,9 @@ func (c *Client) compare(ctx context.Context, p *proved) (*proved, error) {
 // sameChain proves the head of s and that p is on its chain, or the other way
 // round.
 func (c *Client) sameChain(ctx context.Context, s *server, p *proved) (*proved, error) {
-	resp, err := s.query(ctx, ton.GetMasterchainInf{})
+	id, err := s.head(ctx)
 	if err != nil {
 		return nil, err
-	}
-	info, ok := resp.(ton.MasterchainInfo)
-	if !ok {
-		return nil, s.lie("the masterchain head", fmt.Errorf("answer of type %T", resp))
-	}
-	id, err := blockID(info.Last)
-	if err != nil {
-		return nil, s.lie("the masterchain head", err)
 	}
 	c.mu.Lock()
 	base := c.base

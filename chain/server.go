@@ -237,3 +237,20 @@ func (s *server) config(ctx context.Context, mc BlockID, params []int32) ([]*cel
 	}
 	return []*cell.Cell{header, state}, nil
 }
+
+// head asks for the newest masterchain block. Nothing of it is proved.
+func (s *server) head(ctx context.Context) (BlockID, error) {
+	resp, err := s.query(ctx, ton.GetMasterchainInf{})
+	if err != nil {
+		return BlockID{}, err
+	}
+	info, ok := resp.(ton.MasterchainInfo)
+	if !ok {
+		return BlockID{}, s.lie("the masterchain head", fmt.Errorf("answer of type %T", resp))
+	}
+	id, err := blockID(info.Last)
+	if err != nil {
+		return BlockID{}, s.lie("the masterchain head", err)
+	}
+	return id, nil
+}

@@ -2,11 +2,8 @@ package devnet
 
 import (
 	"context"
-	"crypto/cipher"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +17,8 @@ import (
 	"github.com/xssnick/tonutils-go/liteclient"
 	"github.com/xssnick/tonutils-go/tl"
 	"github.com/xssnick/tonutils-go/ton"
+
+	wire "github.com/cocoon-go/cocoon/internal/adnl"
 )
 
 // The server side of ADNL over TCP. tonutils-go has one too, but it can neither
@@ -28,8 +27,7 @@ import (
 const (
 	maxPacket        = 8 << 20          // bytes from a client
 	handshakeTimeout = 10 * time.Second // for the client's first packet
-	writeTimeout     = 10 * time.Second
-	maxInFlight      = 64 // queries of one connection at a time
+	maxInFlight      = 64               // queries of one connection at a time
 )
 
 // Liteserver answers liteserver queries over ADNL-TCP. It says what the chain
@@ -125,9 +123,7 @@ func (s *Liteserver) accept() {
 // session is one connection after its handshake.
 type session struct {
 	conn net.Conn
-	in   cipher.Stream
-	mu   sync.Mutex // guards out and the order on the wire
-	out  cipher.Stream
+	wire *wire.Conn
 }
 
 // handshake reads the client's 256-byte packet: key id, client key, checksum,
@@ -147,71 +143,23 @@ func (s *Liteserver) handshake(conn net.Conn) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, params := p[64:96], p[96:]
-	key := append(append([]byte(nil), shared[:16]...), sum[16:32]...)
-	iv := append(append([]byte(nil), sum[:4]...), shared[20:32]...)
-	ctr, err := keys.NewCipherCtr(key, iv)
+	sum, params := [32]byte(p[64:96]), (*[wire.ParamsSize]byte)(p[96:])
+	ctr, err := wire.HandshakeCipher(shared, sum)
 	if err != nil {
 		return nil, err
 	}
-	ctr.XORKeyStream(params, params)
-	if h := sha256.Sum256(params); string(h[:]) != string(sum) {
+	ctr.XORKeyStream(params[:], params[:])
+	if sha256.Sum256(params[:]) != sum {
 		return nil, errors.New("handshake checksum")
 	}
 	x := &session{conn: conn}
-	if x.out, err = keys.NewCipherCtr(params[:32], params[64:80]); err != nil {
-		return nil, err
-	}
-	if x.in, err = keys.NewCipherCtr(params[32:64], params[80:96]); err != nil {
+	if x.wire, err = wire.Server(conn, params, maxPacket); err != nil {
 		return nil, err
 	}
 	if err := conn.SetReadDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
-	return x, x.write(nil) // an empty packet confirms
-}
-
-// write sends one packet: length, nonce, payload, SHA-256 of both.
-func (x *session) write(payload []byte) error {
-	b := make([]byte, 4+32, 4+64+len(payload))
-	binary.LittleEndian.PutUint32(b, uint32(64+len(payload)))
-	if _, err := rand.Read(b[4:]); err != nil {
-		return err
-	}
-	b = append(b, payload...)
-	sum := sha256.Sum256(b[4:])
-	b = append(b, sum[:]...)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.out.XORKeyStream(b, b)
-	if err := x.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	_, err := x.conn.Write(b)
-	return err
-}
-
-// read returns the payload of the next packet.
-func (x *session) read() ([]byte, error) {
-	var size [4]byte
-	if _, err := io.ReadFull(x.conn, size[:]); err != nil {
-		return nil, err
-	}
-	x.in.XORKeyStream(size[:], size[:])
-	n := binary.LittleEndian.Uint32(size[:])
-	if n < 64 || n > maxPacket {
-		return nil, fmt.Errorf("packet of %d bytes", n)
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(x.conn, b); err != nil {
-		return nil, err
-	}
-	x.in.XORKeyStream(b, b)
-	data, sum := b[:n-32], b[n-32:]
-	if h := sha256.Sum256(data); string(h[:]) != string(sum) {
-		return nil, errors.New("packet checksum")
-	}
-	return data[32:], nil
+	return x, x.wire.Write(nil) // an empty packet confirms
 }
 
 func (x *session) send(msg tl.Serializable) error {
@@ -219,7 +167,7 @@ func (x *session) send(msg tl.Serializable) error {
 	if err != nil {
 		return err
 	}
-	return x.write(b)
+	return x.wire.Write(b)
 }
 
 // talk serves one connection until it ends.
@@ -234,7 +182,7 @@ func (s *Liteserver) talk(conn net.Conn) error {
 	defer cancel()
 	slots := make(chan struct{}, maxInFlight)
 	for {
-		p, err := x.read()
+		p, err := x.wire.Read()
 		if err != nil {
 			return err
 		}
