@@ -99,15 +99,15 @@ const maxName = 1024
 
 // ParseVariable reads UEFI_VARIABLE_DATA of exactly the given length.
 func ParseVariable(b []byte) (*Variable, error) {
-	r := &reader{b: b}
+	r := newReader(b)
 	v := &Variable{}
-	copy(v.GUID[:], r.take(16))
-	n, size := r.u64(), r.u64()
-	if r.short || n > maxName || size > MaxEventData || uint64(len(r.b)) != 2*n+size {
+	copy(v.GUID[:], r.Take(16))
+	n, size := r.U64(), r.U64()
+	if r.Short || n > maxName || size > MaxEventData || uint64(len(r.B)) != 2*n+size {
 		return nil, fault.BadInput("event log: malformed variable")
 	}
-	v.Name = fromUTF16(r.take(uint32(2 * n)))
-	v.Value = r.b
+	v.Name = fromUTF16(r.Take(2 * n))
+	v.Value = r.B
 	return v, nil
 }
 
@@ -128,12 +128,12 @@ func tagParts(b []byte) [][]byte {
 
 // splitTag reads a TCG_PCClientTaggedEvent (PFP 10.4.2.1).
 func splitTag(b []byte) (id uint32, data []byte, ok bool) {
-	r := &reader{b: b}
-	id, size := r.u32(), r.u32()
-	if r.short || uint64(size) != uint64(len(r.b)) {
+	r := newReader(b)
+	id, size := r.U32(), r.U32()
+	if r.Short || uint64(size) != uint64(len(r.B)) {
 		return 0, nil, false
 	}
-	return id, r.b, true
+	return id, r.B, true
 }
 
 // shimParts: td-shim measures the data after a name and a length.
@@ -147,13 +147,13 @@ func shimParts(b []byte) [][]byte {
 // splitShim reads a name of 16 bytes, a length and data (td-shim, "TdShim
 // Specification", TD Measurement: TdShimPlatformConfigInfo).
 func splitShim(b []byte) (name string, data []byte, ok bool) {
-	r := &reader{b: b}
-	name = string(bytes.TrimRight(r.take(16), "\x00"))
-	size := r.u32()
-	if r.short || uint64(size) != uint64(len(r.b)) {
+	r := newReader(b)
+	name = string(bytes.TrimRight(r.Take(16), "\x00"))
+	size := r.U32()
+	if r.Short || uint64(size) != uint64(len(r.B)) {
 		return "", nil, false
 	}
-	return name, r.b, true
+	return name, r.B, true
 }
 
 // grubPrefixes introduce the text that GRUB measures; neither the prefix nor

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/internal/cursor"
 )
 
 // Limits of [Parse].
@@ -113,7 +114,7 @@ func Parse(b []byte) (*Log, error) {
 	if len(b) > MaxLog {
 		return nil, fault.BadInput("event log: %d bytes, at most %d", len(b), MaxLog)
 	}
-	r := &reader{b: b}
+	r := newReader(b)
 	sizes, err := parseHeader(r)
 	if err != nil {
 		return nil, err
@@ -122,9 +123,9 @@ func Parse(b []byte) (*Log, error) {
 	for _, s := range sizes {
 		l.Banks = append(l.Banks, s.alg)
 	}
-	for n := 1; len(r.b) > 0; n++ {
-		if padding(r.b) {
-			l.Trailer = len(r.b)
+	for n := 1; len(r.B) > 0; n++ {
+		if padding(r.B) {
+			l.Trailer = len(r.B)
 			break
 		}
 		if n > MaxEvents {
@@ -167,23 +168,23 @@ type bank struct {
 // parseHeader reads the first event, which has the old SHA-1 form (PFP
 // 10.4.5.1, TCG_EfiSpecIDEventStruct).
 func parseHeader(r *reader) ([]bank, error) {
-	reg, typ := r.u32(), Type(r.u32())
-	zero := r.take(20)
-	spec := &reader{b: r.take(r.u32())}
-	if r.short {
+	reg, typ := r.U32(), Type(r.U32())
+	zero := r.Take(20)
+	spec := newReader(r.Take(uint64(r.U32())))
+	if r.Short {
 		return nil, fault.BadInput("event log: truncated header")
 	}
-	if reg != 0 && reg != 1 || typ != NoAction || !bytes.Equal(zero, make([]byte, 20)) || !bytes.Equal(spec.take(16), header) {
+	if reg != 0 && reg != 1 || typ != NoAction || !bytes.Equal(zero, make([]byte, 20)) || !bytes.Equal(spec.Take(16), header) {
 		return nil, fault.BadInput("event log: does not start with the header of a crypto-agile log")
 	}
-	spec.take(8) // platform class, version, errata, size of UINTN
-	n := spec.u32()
+	spec.Take(8) // platform class, version, errata, size of UINTN
+	n := spec.U32()
 	if n == 0 || n > MaxBanks {
 		return nil, fault.BadInput("event log: %d hash algorithms, from 1 to %d are allowed", n, MaxBanks)
 	}
 	var banks []bank
 	for range n {
-		k := bank{Alg(spec.u16()), int(spec.u16())}
+		k := bank{Alg(spec.U16()), int(spec.U16())}
 		if h := k.alg.Hash(); h != 0 && h.Size() != k.size || k.size == 0 || k.size > 64 {
 			return nil, fault.BadInput("event log: digests of %v have %d bytes", k.alg, k.size)
 		}
@@ -194,8 +195,8 @@ func parseHeader(r *reader) ([]bank, error) {
 		}
 		banks = append(banks, k)
 	}
-	spec.take(uint32(spec.u8())) // vendor info
-	if spec.short || len(spec.b) != 0 {
+	spec.Take(uint64(spec.U8())) // vendor info
+	if spec.Short || len(spec.B) != 0 {
 		return nil, fault.BadInput("event log: header of the wrong length")
 	}
 	return banks, nil
@@ -203,16 +204,16 @@ func parseHeader(r *reader) ([]bank, error) {
 
 // parseEvent reads one TCG_PCR_EVENT2 (PFP 10.2.2).
 func parseEvent(r *reader, banks []bank) (Event, error) {
-	e := Event{Register: r.u32(), Type: Type(r.u32())}
-	n := r.u32()
-	if r.short {
+	e := Event{Register: r.U32(), Type: Type(r.U32())}
+	n := r.U32()
+	if r.Short {
 		return e, fmt.Errorf("truncated")
 	}
 	if n == 0 || n > uint32(len(banks)) {
 		return e, fmt.Errorf("%d digests for %d hash algorithms", n, len(banks))
 	}
 	for range n {
-		a := Alg(r.u16())
+		a := Alg(r.U16())
 		size := -1
 		for _, k := range banks {
 			if k.alg == a {
@@ -225,14 +226,14 @@ func parseEvent(r *reader, banks []bank) (Event, error) {
 		if e.Digest(a) != nil {
 			return e, fmt.Errorf("two digests of %v", a)
 		}
-		e.Digests = append(e.Digests, Digest{a, r.take(uint32(size))})
+		e.Digests = append(e.Digests, Digest{a, r.Take(uint64(size))})
 	}
-	size := r.u32()
+	size := r.U32()
 	if size > MaxEventData {
 		return e, fmt.Errorf("%d bytes of data, at most %d", size, MaxEventData)
 	}
-	e.data = r.take(size)
-	if r.short {
+	e.data = r.Take(uint64(size))
+	if r.Short {
 		return e, fmt.Errorf("truncated")
 	}
 	return e, nil
@@ -253,47 +254,7 @@ func padding(b []byte) bool {
 	return true
 }
 
-// reader takes little-endian values off b. After a read past the end, short is
-// set and everything read is zero.
-type reader struct {
-	b     []byte
-	short bool
-}
+// reader takes little-endian values off a slice.
+type reader = cursor.Reader
 
-func (r *reader) take(n uint32) []byte {
-	if r.short || uint64(n) > uint64(len(r.b)) {
-		r.short = true
-		return nil
-	}
-	v := r.b[:n:n]
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) u8() uint8 {
-	if v := r.take(1); v != nil {
-		return v[0]
-	}
-	return 0
-}
-
-func (r *reader) u16() uint16 {
-	if v := r.take(2); v != nil {
-		return binary.LittleEndian.Uint16(v)
-	}
-	return 0
-}
-
-func (r *reader) u32() uint32 {
-	if v := r.take(4); v != nil {
-		return binary.LittleEndian.Uint32(v)
-	}
-	return 0
-}
-
-func (r *reader) u64() uint64 {
-	if v := r.take(8); v != nil {
-		return binary.LittleEndian.Uint64(v)
-	}
-	return 0
-}
+func newReader(b []byte) *reader { return &reader{B: b, Order: binary.LittleEndian} }

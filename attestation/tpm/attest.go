@@ -46,22 +46,22 @@ func ParseAttest(b []byte) (*Attest, error) {
 	if len(b) > MaxAttest {
 		return nil, inputAt(StepEvidence, "quote of %d bytes, at most %d", len(b), MaxAttest)
 	}
-	r := &reader{b: b}
-	if m := r.u32(); m != attestMagic {
+	r := newReader(b)
+	if m := r.U32(); m != attestMagic {
 		return nil, inputAt(StepEvidence, "quote starts with %08x, want %08x: not made by a TPM", m, uint32(attestMagic))
 	}
-	if t := r.u16(); t != attestQuote {
+	if t := r.U16(); t != attestQuote {
 		return nil, inputAt(StepEvidence, "attestation of type %#04x, want %#04x (quote)", t, uint16(attestQuote))
 	}
 	a := &Attest{QualifiedSigner: clone(r.sized()), ExtraData: clone(r.sized())}
-	a.Clock, a.ResetCount, a.RestartCount = r.u64(), r.u32(), r.u32()
-	safe := r.u8()
-	a.Safe, a.Firmware = safe == 1, r.u64()
+	a.Clock, a.ResetCount, a.RestartCount = r.U64(), r.U32(), r.U32()
+	safe := r.U8()
+	a.Safe, a.Firmware = safe == 1, r.U64()
 	if err := a.parseSelection(r); err != nil {
 		return nil, err
 	}
 	a.PCRDigest = clone(r.sized())
-	if !r.done() {
+	if !r.Done() {
 		return nil, inputAt(StepEvidence, "quote of the wrong length")
 	}
 	if safe > 1 {
@@ -78,15 +78,15 @@ func ParseAttest(b []byte) (*Attest, error) {
 
 // parseSelection reads a TPML_PCR_SELECTION (TPM2 part 2, 10.9.7).
 func (a *Attest) parseSelection(r *reader) error {
-	n := r.u32()
+	n := r.U32()
 	if n == 0 || n > MaxBanks { // zero too when there is none
 		return inputAt(StepEvidence, "quote: %d PCR banks, from 1 to %d are allowed", n, MaxBanks)
 	}
 	total := 0
 	for range n {
-		s := Selection{Bank: eventlog.Alg(r.u16())}
-		bits := r.take(int(r.u8()))
-		if r.short || s.Bank.Hash() == 0 {
+		s := Selection{Bank: eventlog.Alg(r.U16())}
+		bits := r.Take(uint64(r.U8()))
+		if r.Short || s.Bank.Hash() == 0 {
 			return inputAt(StepEvidence, "quote: truncated, or PCR bank %v, which cannot be computed here", s.Bank)
 		}
 		for _, o := range a.Selection {

@@ -63,13 +63,13 @@ func ParsePublic(b []byte) (*Public, error) {
 	if len(b) > MaxPublic {
 		return nil, inputAt(StepEvidence, "public area of %d bytes, at most %d", len(b), MaxPublic)
 	}
-	r := &reader{b: b}
+	r := newReader(b)
 	p := &Public{raw: clone(b)}
-	typ := r.u16()
-	p.NameAlg, p.Attributes, p.AuthPolicy = eventlog.Alg(r.u16()), Attributes(r.u32()), clone(r.sized())
-	symmetric := r.u16()
+	typ := r.U16()
+	p.NameAlg, p.Attributes, p.AuthPolicy = eventlog.Alg(r.U16()), Attributes(r.U32()), clone(r.sized())
+	symmetric := r.U16()
 	switch {
-	case r.short:
+	case r.Short:
 		return nil, inputAt(StepEvidence, "truncated public area")
 	case typ != algRSA && typ != algECC:
 		return nil, inputAt(StepEvidence, "public area of type %#04x; RSA and ECC keys are known", typ)
@@ -89,11 +89,11 @@ func ParsePublic(b []byte) (*Public, error) {
 }
 
 func (p *Public) parseKey(r *reader, typ uint16) (err error) {
-	p.Scheme = Scheme(r.u16())
+	p.Scheme = Scheme(r.U16())
 	if typ == algRSA && p.Scheme != RSASSA && p.Scheme != RSAPSS || typ == algECC && p.Scheme != ECDSA {
 		return fmt.Errorf("no fixed signing scheme for this type of key: %v", p.Scheme)
 	}
-	if p.Hash = eventlog.Alg(r.u16()); !signingHash(p.Hash) {
+	if p.Hash = eventlog.Alg(r.U16()); !signingHash(p.Hash) {
 		return fmt.Errorf("scheme with hash %v", p.Hash)
 	}
 	if typ == algRSA {
@@ -101,15 +101,15 @@ func (p *Public) parseKey(r *reader, typ uint16) (err error) {
 	} else {
 		p.Key, err = parseECC(r)
 	}
-	if err == nil && !r.done() {
+	if err == nil && !r.Done() {
 		err = fmt.Errorf("wrong length")
 	}
 	return err
 }
 
 func parseRSA(r *reader) (crypto.PublicKey, error) {
-	bits, exponent, n := r.u16(), r.u32(), r.sized()
-	if r.short {
+	bits, exponent, n := r.U16(), r.U32(), r.sized()
+	if r.Short {
 		return nil, fmt.Errorf("truncated")
 	}
 	if exponent != 0 && exponent != 65537 { // 0 is the TPM's way of writing 65537
@@ -131,8 +131,8 @@ func rsaKey(n []byte, bits int) (*rsa.PublicKey, error) {
 }
 
 func parseECC(r *reader) (crypto.PublicKey, error) {
-	id, kdf, x, y := r.u16(), r.u16(), r.sized(), r.sized()
-	if r.short {
+	id, kdf, x, y := r.U16(), r.U16(), r.sized(), r.sized()
+	if r.Short {
 		return nil, fmt.Errorf("truncated")
 	}
 	curve := curves[id]

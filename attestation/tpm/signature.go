@@ -25,8 +25,8 @@ func ParseSignature(b []byte) (*Signature, error) {
 	if len(b) > MaxSignature {
 		return nil, inputAt(StepEvidence, "signature of %d bytes, at most %d", len(b), MaxSignature)
 	}
-	r := &reader{b: b}
-	s := &Signature{Scheme: Scheme(r.u16()), Hash: eventlog.Alg(r.u16())}
+	r := newReader(b)
+	s := &Signature{Scheme: Scheme(r.U16()), Hash: eventlog.Alg(r.U16())}
 	switch s.Scheme {
 	case RSASSA, RSAPSS:
 		s.rsa = clone(r.sized())
@@ -35,7 +35,7 @@ func ParseSignature(b []byte) (*Signature, error) {
 	default:
 		return nil, inputAt(StepEvidence, "signature with %v; rsassa, rsapss and ecdsa are known", s.Scheme)
 	}
-	if !r.done() {
+	if !r.Done() {
 		return nil, inputAt(StepEvidence, "signature of the wrong length")
 	}
 	if !signingHash(s.Hash) {
