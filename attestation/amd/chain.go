@@ -75,7 +75,7 @@ func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *sig
 		return nil, join(err, e.lacksList(r, o, at))
 	}
 	product := info.product
-	inter, err := findIssuer(leaf, slices.Concat(e.certs, builtin().intermediates),
+	inter, err := findIssuer(leaf, slices.Concat(e.set.Certs, builtin().intermediates),
 		info.kind.intermediateName(product), product, info.kind, signedBy)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *sig
 // alone, since there is no chain yet.
 func (e *Endorsements) lacksList(r *Report, o Options, at time.Time) error {
 	root := "ARK-" + r.Product().String()
-	there := slices.ContainsFunc(e.crls, func(l *x509.RevocationList) bool {
+	there := slices.ContainsFunc(e.set.CRLs, func(l *x509.RevocationList) bool {
 		return l.Issuer.CommonName == root && inForce(l, at)
 	})
 	if there || o.WithoutRevocationUnsafe || r.Product() == UnknownProduct {
@@ -150,7 +150,7 @@ func selectLeaf(r *Report, e *Endorsements) (*x509.Certificate, *leafInfo, error
 	var foundInfo *leafInfo
 	var n int
 	var firstErr error
-	for _, c := range e.certs {
+	for _, c := range e.set.Certs {
 		if c.Subject.CommonName != name {
 			continue
 		}
@@ -231,7 +231,7 @@ func findRoot(inter *x509.Certificate, e *Endorsements, o Options, p Product, k 
 	if bytes.Equal(inter.RawIssuer, inter.RawSubject) {
 		return nil, false, falseAt(StepChain, "%q is self-signed", inter.Subject.CommonName)
 	}
-	ark, err := findIssuer(inter, slices.Concat(builtin().roots, e.certs), name, p, k, func(c, ca *x509.Certificate) error {
+	ark, err := findIssuer(inter, slices.Concat(builtin().roots, e.set.Certs), name, p, k, func(c, ca *x509.Certificate) error {
 		return once(known, c.Raw, ca, c.NotAfter, at, func() error { return signedBy(c, ca) })
 	})
 	if err != nil {
@@ -305,7 +305,7 @@ func inForce(l *x509.RevocationList, at time.Time) bool {
 // error when none of those in its name can be used.
 func findList(e *Endorsements, ark *x509.Certificate, at time.Time, known *signatures, url string) (*x509.RevocationList, error) {
 	var lists []*x509.RevocationList
-	for _, l := range e.crls {
+	for _, l := range e.set.CRLs {
 		if bytes.Equal(l.RawIssuer, ark.RawSubject) && bytes.Equal(l.AuthorityKeyId, ark.SubjectKeyId) { // else another product's or root's
 			lists = append(lists, l)
 		}

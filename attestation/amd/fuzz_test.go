@@ -20,7 +20,7 @@ func FuzzEndorsements(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, c := range e.certs {
+		for _, c := range e.set.Certs {
 			l, err := parseLeaf(c)
 			if err == nil && (l.product == UnknownProduct || l.key == nil || (l.kind == VCEK) != (len(l.hwid) == l.product.hwidSize())) {
 				t.Fatalf("leaf %+v", l)

@@ -118,7 +118,7 @@ func selector(r *Report, e *Endorsements) memo.Key {
 	b := make([]byte, 0, 2+ChipIDSize+len(r.ReportedTCB))
 	b = append(b, byte(r.SigningKey), byte(r.Product()))
 	b = append(b, r.ChipID[:]...)
-	return memo.KeyOf(append(b, r.ReportedTCB[:]...), e.digest)
+	return memo.KeyOf(append(b, r.ReportedTCB[:]...), e.set.Digest())
 }
 
 // appendDERSignature writes two big-endian numbers as the ASN.1 sequence that

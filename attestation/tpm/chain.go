@@ -70,7 +70,7 @@ func verifyChain(ders [][]byte, key crypto.PublicKey, e *Endorsements, o *Option
 	if err != nil {
 		return nil, err
 	}
-	candidates := slices.Clone(e.certs)
+	candidates := slices.Clone(e.set.Certs)
 	for _, der := range ders[1:] {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {

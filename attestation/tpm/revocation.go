@@ -13,7 +13,7 @@ import (
 // cannot be revoked; the facts count it.
 func (out *Certificate) checkRevocation(c, issuer *x509.Certificate, e *Endorsements, o *Options, at time.Time) error {
 	what := fmt.Sprintf("revocation list of %q", c.Issuer)
-	list, inForce := selectList(issuer, e.crls, at)
+	list, inForce := selectList(issuer, e.set.CRLs, at)
 	if list == nil {
 		switch {
 		case len(c.CRLDistributionPoints) == 0:
