@@ -19,7 +19,7 @@ import (
 	"github.com/xssnick/tonutils-go/liteclient"
 	"github.com/xssnick/tonutils-go/tl"
 
-	wire "github.com/cocoon-go/cocoon/internal/adnl"
+	wire "github.com/cocoon-go/cocoon/chain/internal/adnl"
 )
 
 // The client side of ADNL over TCP. The one of tonutils-go parses answers while

@@ -18,7 +18,7 @@ import (
 	"github.com/xssnick/tonutils-go/tl"
 	"github.com/xssnick/tonutils-go/ton"
 
-	wire "github.com/cocoon-go/cocoon/internal/adnl"
+	wire "github.com/cocoon-go/cocoon/chain/internal/adnl"
 )
 
 // The server side of ADNL over TCP. tonutils-go has one too, but it can neither
