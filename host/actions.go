@@ -108,11 +108,8 @@ var actions = map[string]func(json.RawMessage) (contracts.Action, error){
 		return contracts.RemoveFloor{FMSPC: [6]byte(b)}, nil
 	},
 	"set-params": func(v json.RawMessage) (contracts.Action, error) {
-		var p contracts.Params
-		if err := strictJSON(v, &p); err != nil {
-			return nil, err
-		}
-		return contracts.SetParams{Params: p}, p.Check()
+		p, err := parseParams(v)
+		return contracts.SetParams{Params: p}, err
 	},
 	"set-governance": func(v json.RawMessage) (contracts.Action, error) {
 		var q quorumJSON

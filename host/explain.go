@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/cocoon-go/cocoon/chain/contracts"
 )
@@ -217,39 +216,4 @@ func keyText(q contracts.Quorum, i uint8) string {
 		return "none"
 	}
 	return hex.EncodeToString(k[:])
-}
-
-func explainParams(now, old contracts.Params) *Effect {
-	e := &Effect{Means: "what is not named stays; nodes learn it when they next ask the registry"}
-	for _, c := range []struct {
-		what     string
-		old, now uint64
-		text     func(uint64) string
-	}{
-		{"minimum stake", old.MinStake, now.MinStake, coinsText},
-		{"loss for a receipt proved wrong", old.ReceiptLoss, now.ReceiptLoss, coinsText},
-		{"loss for a forked log", old.ForkLoss, now.ForkLoss, coinsText},
-		{"bond of a challenge", old.ChallengeBond, now.ChallengeBond, coinsText},
-		{"fee of a check", old.CheckFee, now.CheckFee, coinsText},
-		{"merge delay", uint64(old.MergeDelay), uint64(now.MergeDelay), secondsText},
-		{"anchor interval", uint64(old.AnchorInterval), uint64(now.AnchorInterval), secondsText},
-		{"answer window", uint64(old.AnswerWindow), uint64(now.AnswerWindow), secondsText},
-		{"unbonding", uint64(old.Unbonding), uint64(now.Unbonding), secondsText},
-		{"validity of a registration", uint64(old.RegistrationValidity), uint64(now.RegistrationValidity), secondsText},
-		{"governance delay", uint64(old.GovernanceDelay), uint64(now.GovernanceDelay), secondsText},
-		{"nodes on one machine", uint64(old.PlatformSlots), uint64(now.PlatformSlots), func(n uint64) string { return strconv.FormatUint(n, 10) }},
-	} {
-		e.change(c.what, c.text(c.old), c.text(c.now))
-	}
-	return e
-}
-
-func coinsText(nano uint64) string { return fmt.Sprintf("%d.%09d coins", nano/1e9, nano%1e9) }
-
-func secondsText(s uint64) string {
-	const day = 86400
-	if s >= day && s%3600 == 0 {
-		return fmt.Sprintf("%d d %d h", s/day, s%day/3600)
-	}
-	return (time.Duration(s) * time.Second).String()
 }

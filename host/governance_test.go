@@ -171,7 +171,7 @@ func TestProposalChain(t *testing.T) {
 
 func FuzzParseProposal(f *testing.F) {
 	f.Add([]byte(`{"registry":"0:` + strings.Repeat("11", 32) + `","chain_id":-3,"number":1,"expires":"2026-11-26T00:00:00Z","action":"remove-model","value":` + string(one()) + `,"approvals":{"0":"` + strings.Repeat("00", 64) + `"}}`))
-	f.Add([]byte(`{"action":"set-params","value":{"MinStake":1}}`))
+	f.Add([]byte(`{"action":"set-params","value":{"min_stake":"1"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParseProposal(data)
 		if err != nil {

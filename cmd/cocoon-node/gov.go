@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -39,9 +36,7 @@ var (
 	}
 	govProposeCommand = &command.Command{
 		Name: "gov propose", Args: "ACTION [VALUE]", Short: "write a proposal of the registry's governance to a file",
-		Long: "Actions: " + strings.Join(host.Actions(), ", ") + ".\n" +
-			"VALUE is a digest, a number, a TDX quote's file (floors), or a file with JSON. What tightens\n" +
-			"happens when the approvals arrive; everything else waits for the governance delay.",
+		Long:    actionsHelp() + "\nWhat tightens happens when the approvals arrive; everything else waits for the governance delay.",
 		Example: "cocoon-node gov propose remove-measurement 5b5ab5aa… --out p.json --ton-config global.json --registry registry.txt",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 			var ton tonfile.Flags
@@ -161,33 +156,6 @@ func govPropose(ctx context.Context, env *command.Env, ton tonfile.Flags, reg, o
 		return err
 	}
 	return printReview(env, r)
-}
-
-// proposalValue makes the JSON value of an action.
-func proposalValue(action, v string) (json.RawMessage, error) {
-	switch {
-	case v == "":
-		return nil, nil
-	case action == "cancel":
-		return json.RawMessage(v), nil
-	case action == "raise-floor" || action == "set-floor":
-		quote, err := command.ReadFile(v, 1<<20)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(hex.EncodeToString(quote))
-	case action == "add-model" || strings.HasPrefix(action, "set-"):
-		data, err := command.ReadFile(v, 64<<10)
-		if err != nil {
-			return nil, err
-		}
-		var b bytes.Buffer
-		if err := json.Compact(&b, data); err != nil {
-			return nil, attestation.BadInput("%s: %w", v, err)
-		}
-		return b.Bytes(), nil
-	}
-	return json.Marshal(v)
 }
 
 func readProposal(path string) (*host.Proposal, error) {

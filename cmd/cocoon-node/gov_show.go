@@ -3,12 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -128,56 +125,6 @@ func effect(p contracts.Proposal, s *contracts.RootState) *host.Effect {
 	}
 	return host.Explain(a, s)
 }
-
-func showRoot(ctx context.Context, env *command.Env, r registry.Reader, addr attestation.Address) error {
-	root, err := r.Root(ctx, addr)
-	if err != nil {
-		return err
-	}
-	s := root.State
-	var keys, measurements, models []string
-	for i := range len(s.Governance.Keys) {
-		k := s.Governance.Keys[uint8(i)]
-		keys = append(keys, hex.EncodeToString(k[:]))
-	}
-	for _, m := range root.Measurements {
-		measurements = append(measurements, hex.EncodeToString(m[:]))
-	}
-	for _, m := range root.Models {
-		models = append(models, hex.EncodeToString(m[:]))
-	}
-	if env.JSON {
-		open := map[uint32]any{}
-		for n, p := range s.Proposals {
-			open[n] = map[string]any{"execute_after": unix(p.ExecuteAfter), "execute_before": unix(p.ExecuteBefore), "action_hash": hex.EncodeToString(p.Action.Hash()), "effect": effect(p, s)}
-		}
-		return env.PrintJSON(map[string]any{
-			"registry": root.Address, "block": root.At.Seqno, "paused": root.Paused, "threshold": s.Governance.Threshold, "keys": keys,
-			"measurements": measurements, "models": models, "verifiers": verifiersOf(s), "params": s.Params, "next_proposal": s.NextProposal, "proposals": open, "nodes": len(root.Nodes),
-		})
-	}
-	fmt.Fprintf(env.Stdout, "registry      %v (block %d)\nregistration  %s\ngovernance    %d of %d keys\n", root.Address, root.At.Seqno,
-		map[bool]string{true: "paused", false: "open"}[root.Paused], s.Governance.Threshold, len(keys))
-	for i, k := range keys {
-		fmt.Fprintf(env.Stdout, "  key %-8d %s\n", i, k)
-	}
-	for _, m := range measurements {
-		fmt.Fprintf(env.Stdout, "measurement   %s\n", m)
-	}
-	for _, m := range models {
-		fmt.Fprintf(env.Stdout, "model         %s\n", m)
-	}
-	printVerifiers(env.Stdout, verifiersOf(s))
-	fmt.Fprintf(env.Stdout, "nodes         %d\nnext proposal %d\n", len(root.Nodes), s.NextProposal)
-	for _, n := range slices.Sorted(maps.Keys(s.Proposals)) {
-		p := s.Proposals[n]
-		fmt.Fprintf(env.Stdout, "proposal %-4d may be executed from %s to %s, action hash %x\n", n, unix(p.ExecuteAfter), unix(p.ExecuteBefore), p.Action.Hash())
-		writeEffect(env.Stdout, effect(p, s), true)
-	}
-	return nil
-}
-
-func unix(t uint32) string { return time.Unix(int64(t), 0).UTC().Format(time.RFC3339) }
 
 // valueText writes a whole value, as whoever signs it has to read it: on one
 // line, and without characters that terminals obey or hide.

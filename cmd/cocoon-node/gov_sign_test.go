@@ -16,7 +16,7 @@ import (
 
 func shownReview() *host.Review {
 	return &host.Review{
-		Proposal: &host.Proposal{Number: 7, Action: "set-params", Expires: time.Unix(1_800_000_000, 0), Value: json.RawMessage(`{"MinStake":1}`)},
+		Proposal: &host.Proposal{Number: 7, Action: "set-params", Expires: time.Unix(1_800_000_000, 0), Value: json.RawMessage(`{"min_stake":"1"}`)},
 		Digest:   "00ff", Effect: &host.Effect{Means: "what follows", Changes: []host.Change{{What: "minimum stake", Old: "5 coins", New: "1 coins"}}, Refused: 114},
 		Waits: true, From: "2027-01-25T08:00:00Z", Until: "2027-02-24T08:00:00Z",
 		Signers: []host.Signer{{Number: 0, Key: "aa", Valid: true}, {Number: 2, Key: "bb"}}, Needed: 2, Problem: "it is too late",
@@ -28,7 +28,7 @@ func TestWriteReview(t *testing.T) {
 	var b bytes.Buffer
 	writeReview(&b, shownReview())
 	for _, want := range []string{
-		"proposal   7\n", "action     set-params {\"MinStake\":1}\n", "  change   minimum stake\n           from 5 coins\n           to   1 coins\n", "what follows",
+		"proposal   7\n", "action     set-params {\"min_stake\":\"1\"}\n", "  change   minimum stake\n           from 5 coins\n           to   1 coins\n", "what follows",
 		"as things stand its execution would be refused: ERR_NOT_FOUND", "executed from 2027-01-25T08:00:00Z to 2027-02-24T08:00:00Z", "expires    2027-01-15T08:00:00Z",
 		"digest 00ff", "key 0    aa  holds\n", "key 2    bb  DOES NOT HOLD\n", "approvals  1 of 2 needed\n", "problem    it is too late\n",
 	} {

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -182,23 +181,13 @@ func withdraw(ctx context.Context, env *command.Env, f *operatorFlags, surplus s
 	return f.run(ctx, env, do, func(o *host.Operator) error { return printRecord(ctx, env, o) })
 }
 
-// coins reads a positive amount of coins with up to nine decimals, as nano.
+// coins reads a positive amount of coins, as nano.
 func coins(s string) (uint64, error) {
-	if len(s) > 32 || strings.Trim(s, "0123456789.") != "" { // exponents would cost any time
-		return 0, attestation.BadInput("%.40q is not a number of coins such as 12.5", s)
+	n, err := command.ParseCoins(s)
+	if err == nil && n == 0 {
+		err = attestation.BadInput("%q: want more than 0 coins", s)
 	}
-	r, ok := new(big.Rat).SetString(s)
-	if !ok {
-		return 0, attestation.BadInput("%q is not a number of coins such as 12.5", s)
-	}
-	r.Mul(r, big.NewRat(1e9, 1))
-	if !r.IsInt() || r.Sign() <= 0 {
-		return 0, attestation.BadInput("%q: want more than 0 coins, with at most nine decimals", s)
-	}
-	if !r.Num().IsInt64() { // there are not so many; and fees come on top
-		return 0, attestation.BadInput("%q: want fewer than 2^63 nano coins", s)
-	}
-	return r.Num().Uint64(), nil
+	return n, err
 }
 
 // relays is the client for relays, which may lie: it does not go where they send

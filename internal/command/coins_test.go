@@ -1,6 +1,12 @@
 package command
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
 
 func TestCoins(t *testing.T) {
 	for nano, want := range map[uint64]string{
@@ -8,6 +14,21 @@ func TestCoins(t *testing.T) {
 	} {
 		if got := Coins(nano); got != want {
 			t.Errorf("%d: %q, want %q", nano, got, want)
+		}
+	}
+}
+
+func TestParseCoins(t *testing.T) {
+	for s, want := range map[string]uint64{"0": 0, "1": 1e9, "12.5": 125e8, "0.000000001": 1, "9223372036.854775807": 1<<63 - 1} {
+		if got, err := ParseCoins(s); err != nil || got != want {
+			t.Errorf("%s: %d, %v", s, got, err)
+		}
+	}
+	var bad *attestation.InputError
+	for _, s := range []string{"", "-1", "+1", "x", "1e999999999", "0x1p999999999", "1/2", "1_0", "1.2.3", ".", "0.0000000001",
+		"9223372036.854775808", "18446744073.709551615", strings.Repeat("9", 40)} {
+		if got, err := ParseCoins(s); !errors.As(err, &bad) {
+			t.Errorf("%.20s: %d, %v", s, got, err)
 		}
 	}
 }

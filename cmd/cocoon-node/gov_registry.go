@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/host"
+	"github.com/cocoon-go/cocoon/internal/command"
+)
+
+// registryReport is what `gov show` prints of a registry.
+type registryReport struct {
+	Address attestation.Address `json:"registry"`
+	Block   uint32              `json:"block"` // of the masterchain, whose proof this is
+	*host.Registry
+	Verifiers *verifierSet            `json:"verifiers"` // null: none are listed
+	Proposals map[uint32]openProposal `json:"proposals"` // by number
+	Nodes     int                     `json:"nodes"`     // on the list
+}
+
+type openProposal struct {
+	ExecuteAfter  string       `json:"execute_after"`
+	ExecuteBefore string       `json:"execute_before"`
+	ActionHash    string       `json:"action_hash"`
+	Effect        *host.Effect `json:"effect"`
+}
+
+func showRoot(ctx context.Context, env *command.Env, r registry.Reader, addr attestation.Address) error {
+	root, err := r.Root(ctx, addr)
+	if err != nil {
+		return err
+	}
+	s := root.State
+	report := &registryReport{
+		Address: root.Address, Block: root.At.Seqno, Registry: host.Describe(s),
+		Verifiers: verifiersOf(s), Proposals: map[uint32]openProposal{}, Nodes: len(root.Nodes),
+	}
+	for n, p := range s.Proposals {
+		report.Proposals[n] = openProposal{unix(p.ExecuteAfter), unix(p.ExecuteBefore), hex.EncodeToString(p.Action.Hash()), effect(p, s)}
+	}
+	if env.JSON {
+		return env.PrintJSON(report)
+	}
+	report.write(env.Stdout, s.Params)
+	return nil
+}
+
+func (r *registryReport) write(w io.Writer, params contracts.Params) {
+	fmt.Fprintf(w, "registry      %v (block %d)\nregistration  %s\ngovernance    %d of %d keys\n", r.Address, r.Block,
+		map[bool]string{true: "paused", false: "open"}[r.Paused], r.Threshold, len(r.Keys))
+	for i, k := range r.Keys {
+		fmt.Fprintf(w, "  key %-8d %s\n", i, k)
+	}
+	for _, m := range r.Measurements {
+		since := ""
+		if m.Since != 0 { // else from the beginning
+			since = " since " + unix(m.Since)
+		}
+		fmt.Fprintf(w, "measurement   %s  %s%s\n", m.Digest, m.Status, since)
+	}
+	for _, m := range r.Models {
+		fmt.Fprintf(w, "model         %s  licence %s, from %s\n", m.Digest, plain(m.Licence), plain(m.URL))
+	}
+	for _, k := range r.CAKeys {
+		fmt.Fprintf(w, "CA key        %s  Intel's PCK %s CA\n", k.Digest, k.Kind)
+	}
+	for _, fmspc := range slices.Sorted(maps.Keys(r.Floors)) {
+		fmt.Fprintf(w, "floor         FMSPC %s\n", fmspc)
+		for _, part := range r.Floors[fmspc] {
+			fmt.Fprintf(w, "  %-42s %s\n", part.Name, part.Text)
+		}
+	}
+	for _, id := range r.Revoked {
+		fmt.Fprintf(w, "revoked       machine %s\n", id)
+	}
+	printVerifiers(w, r.Verifiers)
+	for _, p := range host.Lines(params) {
+		fmt.Fprintf(w, "%-22s %s\n", p.Name, p.Text)
+	}
+	fmt.Fprintf(w, "nodes         %d\nnext proposal %d\n", r.Nodes, r.NextProposal)
+	for _, n := range slices.Sorted(maps.Keys(r.Proposals)) {
+		p := r.Proposals[n]
+		fmt.Fprintf(w, "proposal %-4d may be executed from %s to %s, action hash %s\n", n, p.ExecuteAfter, p.ExecuteBefore, p.ActionHash)
+		writeEffect(w, p.Effect, true)
+	}
+}
+
+func unix(t uint32) string { return time.Unix(int64(t), 0).UTC().Format(time.RFC3339) }
