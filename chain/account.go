@@ -41,7 +41,8 @@ type Account struct {
 	// global config on.
 	Proof []byte
 
-	env *MethodEnv
+	env   *MethodEnv
+	state *cell.Cell
 }
 
 // Active reports whether the account has code.
@@ -182,6 +183,7 @@ func (p *accountParts) verify(mc BlockID, addr attestation.Address) (a *Account,
 	case acc.Balance.Nano().Cmp(info.Currencies.Coins.Nano()) != 0:
 		return nil, errors.New("state: balance differs from the proof")
 	}
+	a.state = p.state
 	a.Exists, a.Frozen, a.Balance = true, acc.Status == tlb.AccountStatusFrozen, acc.Balance.Nano()
 	a.LastLT, a.LastHash = sa.LastTransLT, [32]byte(sa.LastTransHash)
 	if a.Frozen {

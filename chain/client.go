@@ -44,6 +44,17 @@ type Reader interface {
 	// Transactions returns up to limit of the newest transactions of an account,
 	// newest first.
 	Transactions(ctx context.Context, acc *Account, limit int) ([]Transaction, error)
+	// History is Transactions up to and with the one that last names, when it comes
+	// before the limit.
+	History(ctx context.Context, acc *Account, limit int, last func(*Transaction) bool) ([]Transaction, error)
+	// AccountAt returns the state of an account after a block that was proved.
+	// Liteservers that are no archives have the states of a day or so.
+	AccountAt(ctx context.Context, b Block, addr attestation.Address) (*Account, error)
+	// FirstState finds out after which masterchain block something began to hold of
+	// an account, and returns the account after that block and after the one before
+	// it. What began to hold holds at the head, does not hold after the block
+	// since, and never ends.
+	FirstState(ctx context.Context, addr attestation.Address, since uint32, holds func(*Account) (bool, error)) (before, first *Account, err error)
 	// HeaderProof returns a proof of the header of a proved block, for
 	// VerifyHeader.
 	HeaderProof(ctx context.Context, b Block) ([]byte, error)
@@ -463,35 +474,11 @@ func (c *Client) ancestor(ctx context.Context, s *server, p *proved, seqno uint3
 // Block implements [Reader]. A block that the chain does not have yet is "could
 // not find out".
 func (c *Client) Block(ctx context.Context, seqno uint32) (Block, error) {
-	if seqno == 0 {
-		return Block{}, attestation.BadInput("block 0 is the zerostate")
-	}
-	c.mu.Lock()
-	known := c.recent[seqno]
-	c.mu.Unlock()
-	if known != nil {
-		return known.Block, nil
-	}
-	h, err := c.head(ctx)
+	p, err := c.provedAt(ctx, seqno)
 	if err != nil {
 		return Block{}, err
 	}
-	if h.Seqno == seqno {
-		return h.Block, nil
-	}
-	if h.Seqno < seqno {
-		return Block{}, attestation.Unknown("block %d: the chain is at %d", seqno, h.Seqno)
-	}
-	var b *proved
-	err = c.ask(ctx, fmt.Sprintf("block %d", seqno), func(ctx context.Context, s *server) error {
-		var err error
-		b, err = c.ancestor(ctx, s, h, seqno)
-		return err
-	})
-	if err != nil {
-		return Block{}, err
-	}
-	return b.Block, nil
+	return p.Block, nil
 }
 
 // KeyBlock returns the newest key block that was proved so far, for

@@ -1,6 +1,11 @@
 package chain
 
-import "github.com/xssnick/tonutils-go/ton"
+import (
+	"testing"
+
+	"github.com/xssnick/tonutils-go/ton"
+	"github.com/xssnick/tonutils-go/tvm/cell"
+)
 
 // What tests of links need that nobody else does.
 
@@ -43,3 +48,38 @@ var CheckCells = checkCells
 
 // MaxLinks is how many links a proof may have.
 const MaxLinks = maxLinks
+
+// TransactionCell is the whole of a transaction.
+func TransactionCell(t Transaction) *cell.Cell { return t.cell }
+
+// StateCell is the whole state of an account.
+func StateCell(a *Account) *cell.Cell { return a.state }
+
+// PassageOf writes a passage of a transaction and the state before it, whatever is
+// left of them.
+func PassageOf(t testing.TB, before, tx *cell.Cell) []byte {
+	t.Helper()
+	serialize := func(c *cell.Cell) []byte {
+		proof, err := cell.CreateMerkleProof(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := boc(proof)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	w := passageCBOR{Type: passageType, Transactions: serialize(tx)}
+	if before != nil {
+		w.Before = serialize(before)
+	}
+	b, err := proofEnc.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// ReadMessage reads a message out of a passage.
+var ReadMessage = readMessage

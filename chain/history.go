@@ -12,64 +12,11 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 )
 
-// Proofs of what was, beside a proved account: transactions lead back in time, and
-// a header tells when a block was made (docs/spec/light-client.md, section 5).
+// The proof of a block's header tells when the block was made
+// (docs/spec/light-client.md, section 5).
 
-// Limits of these proofs, in bytes.
-const (
-	MaxTransactionsProof = 16 << 20
-	MaxHeaderProof       = 64 << 10
-)
-
-// EncodeTransactions returns a proof of transactions as [Client.Transactions]
-// returned them, without a gap, for [VerifyTransactions].
-func EncodeTransactions(txs []Transaction) ([]byte, error) {
-	roots := make([]*cell.Cell, len(txs))
-	for i := range txs {
-		if roots[i] = txs[i].cell; roots[i] == nil {
-			return nil, attestation.BadInput("transactions: not from a chain")
-		}
-	}
-	if len(roots) == 0 {
-		return nil, attestation.BadInput("transactions: none to prove")
-	}
-	b, err := boc(roots...)
-	if err != nil {
-		return nil, fmt.Errorf("transactions: %w", err)
-	}
-	if len(b) > MaxTransactionsProof {
-		return nil, attestation.Unknown("transactions: a proof of %d bytes, at most %d", len(b), MaxTransactionsProof)
-	}
-	return b, nil
-}
-
-// VerifyTransactions checks that these are the newest transactions of a proved
-// account, newest first and without a gap, and returns them. Like
-// [VerifyAccountProof] it opens no socket and reads no clock. Malformed bytes are
-// bad input, transactions that the account does not have false.
-func VerifyTransactions(proof []byte, acc *Account) ([]Transaction, error) {
-	if acc == nil || !acc.Exists {
-		return nil, attestation.BadInput("transactions: no account that has any")
-	}
-	if len(proof) == 0 || len(proof) > MaxTransactionsProof {
-		return nil, attestation.BadInput("transactions: a proof of %d bytes, want 1 to %d", len(proof), MaxTransactionsProof)
-	}
-	roots, err := parseRoots(proof)
-	if err != nil {
-		return nil, attestation.BadInput("transactions: %v", err)
-	}
-	if len(roots) > maxTransactions {
-		return nil, attestation.BadInput("transactions: %d, at most %d", len(roots), maxTransactions)
-	}
-	if again, err := boc(roots...); err != nil || !slices.Equal(again, proof) {
-		return nil, attestation.BadInput("transactions: cells are not in the canonical serialisation")
-	}
-	out, err := checkRoots(roots, acc.Address, acc.LastLT, acc.LastHash)
-	if err != nil {
-		return nil, attestation.False("transactions: %w", err)
-	}
-	return out, nil
-}
+// MaxHeaderProof is how long the proof of a header may be, in bytes.
+const MaxHeaderProof = 64 << 10
 
 // parseRoots reads cells that came from outside. What the library does not survive
 // is an error like what it refuses.

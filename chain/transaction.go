@@ -37,6 +37,8 @@ type Transaction struct {
 	GasUsed  uint64
 	Fees     *big.Int // nanocoins
 
+	Hidden bool // of a [Passage] that does not show more of it
+
 	prevLT   uint64
 	prevHash [32]byte
 	cell     *cell.Cell
@@ -95,6 +97,11 @@ func inHash(tx *cell.Cell) (h [32]byte, err error) {
 
 // Transactions implements [Reader]. acc must come from Account.
 func (c *Client) Transactions(ctx context.Context, acc *Account, limit int) ([]Transaction, error) {
+	return c.History(ctx, acc, limit, nil)
+}
+
+// History implements [Reader].
+func (c *Client) History(ctx context.Context, acc *Account, limit int, last func(*Transaction) bool) ([]Transaction, error) {
 	if acc == nil || limit < 0 || limit > maxTransactions {
 		return nil, attestation.BadInput("transactions: limit %d, want at most %d", limit, maxTransactions)
 	}
@@ -105,11 +112,20 @@ func (c *Client) Transactions(ctx context.Context, acc *Account, limit int) ([]T
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, page...)
-		last := page[len(page)-1]
-		lt, hash = last.prevLT, last.prevHash
+		for i := range page {
+			if out = append(out, page[i]); last != nil && last(&page[i]) {
+				return out, nil
+			}
+		}
+		lt, hash = page[len(page)-1].prevLT, page[len(page)-1].prevHash
 	}
 	return out, nil
+}
+
+// After reports whether a transaction is the first of those that came after a state
+// of its account, or the account's first.
+func (t *Transaction) After(a *Account) bool {
+	return t.prevLT == 0 || a != nil && t.prevLT == a.LastLT
 }
 
 // page fetches transactions from a known one backward, and checks the chain of

@@ -40,6 +40,8 @@ type walk struct {
 	block  chain.Block // that the claims name
 	claims *attestation.Claims
 	models []attestation.Model // that the policy accepts
+
+	anchorLT uint64
 	*Checked
 }
 
@@ -146,25 +148,6 @@ func (w *walk) inclusion() (at time.Time, detail string, err error) {
 		return at, "", fmt.Errorf("inclusion: %w", err)
 	}
 	return at, fmt.Sprintf("leaf %d of %d", index, size), nil
-}
-
-// anchor finds the transaction that brought the checkpoint to the chain. When the
-// chain took it is the one time of the receipt that nobody can choose.
-func (w *walk) anchor() (at time.Time, detail string, err error) {
-	if len(w.p.Transactions) == 0 {
-		return at, "", attestation.Unknown("the proof does not show when its checkpoint was anchored; export it again")
-	}
-	txs, err := chain.VerifyTransactions(w.p.Transactions, w.acc)
-	if err != nil {
-		return at, "", fmt.Errorf("anchor: %w", err)
-	}
-	tx, cp := &txs[len(txs)-1], &w.p.Checkpoint
-	a, sig, ok := anchorIn(tx)
-	if !ok || a.Epoch != cp.Epoch || a.Size != cp.Size || a.Root != cp.Root || sig != cp.Signature {
-		return at, "", attestation.ChainDisagrees("transaction %x did not anchor the checkpoint of the proof", tx.Hash)
-	}
-	w.AnchoredAt, w.AnchorTx = tx.Time.UTC(), tx.Hash
-	return w.AnchoredAt, fmt.Sprintf("transaction %x", tx.Hash), nil
 }
 
 // time compares the enclave's word with what the chain proves.

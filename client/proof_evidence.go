@@ -8,28 +8,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
-	"github.com/cocoon-go/cocoon/chain/registry"
 )
-
-// registry reads the lists of the registry. They are not older than the anchor: what
-// the registry had taken off them by then was not to be trusted with the answer.
-func (w *walk) registry() (at time.Time, detail string, err error) {
-	acc, err := chain.VerifyAccountProof(w.p.RegistryProof, w.want.Registry, w.want.Trusted...)
-	if err != nil {
-		return at, "", fmt.Errorf("chain: registry: %w", err)
-	}
-	if w.root, err = registry.RootOf(acc); err != nil {
-		return at, "", fmt.Errorf("chain: %w", err)
-	}
-	at = acc.Block.Time
-	switch {
-	case acc.ChainID() != w.acc.ChainID():
-		return at, "", attestation.ChainDisagrees("the registry's state is of chain %d, the node's of chain %d", acc.ChainID(), w.acc.ChainID())
-	case at.Before(w.AnchoredAt):
-		return at, "", attestation.Unknown("the registry's state is of %s, before the anchor of %s: export the proof again", at.UTC().Format(time.RFC3339), w.AnchoredAt.Format(time.RFC3339))
-	}
-	return acc.Block.Time, fmt.Sprintf("registry %v, block %d", w.root.Address, acc.Block.Seqno), nil
-}
 
 // registration checks that the bundle is the one that was registered, and when the
 // block was made that its claims name.

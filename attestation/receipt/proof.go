@@ -12,7 +12,7 @@ import (
 const (
 	MaxProof        = 64 << 20 // the whole file
 	MaxNote         = 64 << 10 // checkpoint note
-	MaxAccountProof = 16 << 20 // account and block proofs, each of the two, and transactions
+	MaxAccountProof = 16 << 20 // account proofs, each of the two, and the passage
 	MaxHeader       = 64 << 10 // block header
 	MaxBundle       = 4 << 20  // evidence bundle
 	MaxEndorsements = 64       // how many
@@ -33,7 +33,7 @@ type Proof struct {
 	Endorsements  []Endorsement // sorted by name, no name twice
 	Opening       *Opening      // nil unless the holder chose to open the commitments
 	RegistryProof []byte        // of the registry's account; nil for none
-	Transactions  []byte        // of the node's account, back to the one that anchored the checkpoint, see package chain; nil for none
+	Passage       []byte        // what led to the state of the node's account, from before the anchor on, see package chain; nil for none
 	BlockHeader   []byte        // of the block that the claims name; nil for none
 }
 
@@ -81,7 +81,7 @@ type wireProof struct {
 	Endorsements  []Endorsement `cbor:"6,keyasint"`
 	Opening       *Opening      `cbor:"7,keyasint,omitempty"`
 	RegistryProof []byte        `cbor:"8,keyasint,omitempty"`
-	Transactions  []byte        `cbor:"9,keyasint,omitempty"`
+	Passage       []byte        `cbor:"9,keyasint,omitempty"`
 	BlockHeader   []byte        `cbor:"10,keyasint,omitempty"`
 }
 
@@ -97,7 +97,7 @@ func (p *Proof) Encode() ([]byte, error) {
 		return nil, err
 	}
 	return encode(wireProof{
-		proofType, r, p.Inclusion, p.Checkpoint, p.AccountProof, p.Bundle, sorted.Endorsements, p.Opening, p.RegistryProof, p.Transactions, p.BlockHeader,
+		proofType, r, p.Inclusion, p.Checkpoint, p.AccountProof, p.Bundle, sorted.Endorsements, p.Opening, p.RegistryProof, p.Passage, p.BlockHeader,
 	})
 }
 
@@ -115,7 +115,7 @@ func ParseProof(b []byte) (*Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proof{r, w.Inclusion, w.Checkpoint, w.AccountProof, w.Bundle, w.Endorsements, w.Opening, w.RegistryProof, w.Transactions, w.BlockHeader}
+	p := &Proof{r, w.Inclusion, w.Checkpoint, w.AccountProof, w.Bundle, w.Endorsements, w.Opening, w.RegistryProof, w.Passage, w.BlockHeader}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -141,12 +141,12 @@ func (p *Proof) check() error {
 		return bad("bundle of %d bytes, limit %d", len(p.Bundle), MaxBundle)
 	case len(p.Endorsements) > MaxEndorsements:
 		return bad("%d endorsements, limit %d", len(p.Endorsements), MaxEndorsements)
-	case len(p.Transactions) > MaxAccountProof || len(p.BlockHeader) > MaxHeader:
-		return bad("transactions or block header above the limits of %d and %d bytes", MaxAccountProof, MaxHeader)
+	case len(p.Passage) > MaxAccountProof || len(p.BlockHeader) > MaxHeader:
+		return bad("passage or block header above the limits of %d and %d bytes", MaxAccountProof, MaxHeader)
 	case p.RegistryProof != nil && len(p.RegistryProof) == 0:
 		return bad("empty registry proof")
-	case p.Transactions != nil && len(p.Transactions) == 0, p.BlockHeader != nil && len(p.BlockHeader) == 0:
-		return bad("empty transactions or block header")
+	case p.Passage != nil && len(p.Passage) == 0, p.BlockHeader != nil && len(p.BlockHeader) == 0:
+		return bad("empty passage or block header")
 	case p.Opening != nil && (len(p.Opening.Request) > MaxContent || len(p.Opening.Response) > MaxContent):
 		return bad("opened content above the limit of %d bytes", MaxContent)
 	}

@@ -28,7 +28,7 @@ func exampleProof(t testing.TB) *Proof {
 		Bundle:     []byte("bundle"), AccountProof: []byte("account"),
 		Endorsements:  []Endorsement{{"b", []byte("2")}, {"a", []byte("1")}},
 		Opening:       &Opening{filled(0x33), filled(0x34), []byte(`{"prompt":"2+2"}`), []byte(`{"text":"4"}`)},
-		RegistryProof: []byte("registry"), Transactions: []byte("transactions"), BlockHeader: []byte("header"),
+		RegistryProof: []byte("registry"), Passage: []byte("passage"), BlockHeader: []byte("header"),
 	}
 	c := p.Log(-239)
 	p.Checkpoint.Signature = c.SignAnchor(key)
@@ -49,8 +49,8 @@ func TestProofRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(q.Transactions) != "transactions" || string(q.BlockHeader) != "header" {
-		t.Errorf("%q, %q", q.Transactions, q.BlockHeader)
+	if string(q.Passage) != "passage" || string(q.BlockHeader) != "header" {
+		t.Errorf("%q, %q", q.Passage, q.BlockHeader)
 	}
 	if b2, _ := q.Encode(); !bytes.Equal(b, b2) {
 		t.Error("parse and encode is not the identity")
@@ -72,7 +72,7 @@ func TestProofRoundTrip(t *testing.T) {
 	q.Checkpoint.Root[0] ^= 1
 	wantFamily(t, q.VerifyInclusion(), fault.FamilyFalse, "not in the tree")
 	// The small form: nothing optional.
-	p.Opening, p.RegistryProof, p.Endorsements, p.AccountProof, p.Checkpoint.Note, p.Transactions, p.BlockHeader = nil, nil, nil, nil, nil, nil, nil
+	p.Opening, p.RegistryProof, p.Endorsements, p.AccountProof, p.Checkpoint.Note, p.Passage, p.BlockHeader = nil, nil, nil, nil, nil, nil, nil
 	b, err = p.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -104,10 +104,10 @@ func TestProofRefuses(t *testing.T) {
 				p.Endorsements = append(p.Endorsements, Endorsement{Name: fmt.Sprintf("n%02d", i)})
 			}
 		}},
-		{"block header above", func(p *Proof) { p.Transactions = make([]byte, MaxAccountProof+1) }},
+		{"block header above", func(p *Proof) { p.Passage = make([]byte, MaxAccountProof+1) }},
 		{"block header above", func(p *Proof) { p.BlockHeader = make([]byte, MaxHeader+1) }},
-		{"empty transactions", func(p *Proof) { p.Transactions = []byte{} }},
-		{"empty transactions", func(p *Proof) { p.BlockHeader = []byte{} }},
+		{"empty passage", func(p *Proof) { p.Passage = []byte{} }},
+		{"empty passage", func(p *Proof) { p.BlockHeader = []byte{} }},
 		{"empty registry proof", func(p *Proof) { p.RegistryProof = []byte{} }},
 		{"opened content", func(p *Proof) { p.Opening.Request = make([]byte, MaxContent+1) }},
 		{"opened content", func(p *Proof) { p.Opening.Response = make([]byte, MaxContent+1) }},

@@ -2,6 +2,7 @@ package system
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -55,11 +56,11 @@ func (w *world) operator(t testing.TB, key ed25519.PrivateKey) *host.Operator {
 	return o
 }
 
-// pause stops registrations at the registry.
-func (w *world) pause(t testing.TB) {
+// govern has the registry carry out something that tightens.
+func (w *world) govern(t testing.TB, action string, value json.RawMessage) {
 	t.Helper()
 	o := w.operator(t, w.net.Operator)
-	p, err := host.Propose(testContext(t), w.reader, w.net.Registry, "pause", nil, time.Hour)
+	p, err := host.Propose(testContext(t), w.reader, w.net.Registry, action, value, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +113,6 @@ func TestSlots(t *testing.T) {
 	}
 
 	// what the contract itself refuses is said as soon as it answers
-	w.pause(t)
+	w.govern(t, "pause", nil)
 	wantError(t, host.Up(testContext(t), o[2]), refused, "", "the contract refused: ERR_PAUSED (registration is paused)")
 }

@@ -197,21 +197,38 @@ func TestTrail(t *testing.T) {
 		{"another registry", client.StepNode, chainSay, nil, func(e *client.Expect) { e.Registry.Hash[0] ^= 1 }},
 		{"another receipt key", client.StepReceipt, isFalse, func(p *receipt.Proof) { p.Receipt.Signature[5] ^= 1 }, nil},
 		{"a checkpoint that is not on the chain", client.StepCheckpoint, chainSay, func(p *receipt.Proof) { p.Checkpoint.Size += 9 }, nil},
-		{"a checkpoint that the node did not sign", client.StepCheckpoint, isFalse, func(p *receipt.Proof) { p.Checkpoint.Root[7] ^= 1 }, nil},
+		{"a checkpoint that the node did not sign", client.StepCheckpoint, isFalse, func(p *receipt.Proof) {
+			p.AccountProof = other.AccountProof // whose anchor is another one
+			p.Checkpoint.Root[7] ^= 1
+		}, nil},
+		{"another checkpoint than the chain's", client.StepCheckpoint, chainSay, func(p *receipt.Proof) { p.Checkpoint.Root[7] ^= 1 }, nil},
 		{"another leaf", client.StepInclusion, isFalse, func(p *receipt.Proof) {
-			p.Receipt, p.Inclusion = other.Receipt, other.Inclusion
-			p.Checkpoint = other.Checkpoint
+			*p = *x.proof(t, 1)
 			p.Inclusion.Hashes = nil
 		}, nil},
-		{"no transactions", client.StepAnchor, unknown, func(p *receipt.Proof) { p.Transactions = nil }, nil},
-		{"another anchor's transaction", client.StepAnchor, chainSay, func(p *receipt.Proof) { p.Transactions = other.Transactions }, nil},
-		{"a changed transaction", client.StepAnchor, isFalse, func(p *receipt.Proof) { p.Transactions[len(p.Transactions)-40] ^= 1 }, nil},
+		{"no transactions", client.StepAnchor, unknown, func(p *receipt.Proof) { p.Passage = nil }, nil},
+		{"another anchor's transaction", client.StepAnchor, isFalse, func(p *receipt.Proof) { p.Passage = other.Passage }, nil},
+		{"a changed transaction", client.StepAnchor, badInput, func(p *receipt.Proof) { p.Passage[len(p.Passage)-40] ^= 1 }, nil},
+		{"a later anchor than the first", client.StepAnchor, chainSay, func(p *receipt.Proof) {
+			later := x.proof(t, 1)
+			later.Receipt, later.Inclusion.Index = p.Receipt, 0
+			later.Inclusion.Hashes = [][32]byte{other.Receipt.Head.LeafHash()}
+			*p = *later
+		}, nil},
+		{"the checkpoint of another anchor", client.StepAnchor, chainSay, func(p *receipt.Proof) {
+			later := x.proof(t, 1)
+			later.Receipt, later.Inclusion.Index = p.Receipt, 0
+			later.Inclusion.Hashes = [][32]byte{other.Receipt.Head.LeafHash()}
+			later.Passage = x.life(t, later)
+			*p = *later
+		}, nil},
 		{"another request", client.StepRequest, isFalse, func(p *receipt.Proof) { p.Opening = x.opening[1] }, nil},
 		{"another answer", client.StepResponse, isFalse, func(p *receipt.Proof) {
 			o := *x.opening[0]
 			p.Opening, o.Response = &o, x.opening[1].Response
 		}, nil},
 		{"another registry's state", client.StepRegistry, badInput, func(p *receipt.Proof) { p.RegistryProof = p.AccountProof }, nil},
+		{"the registry at another time", client.StepRegistry, unknown, func(p *receipt.Proof) { p.RegistryProof = other.RegistryProof }, nil},
 		{"the registry before the anchor", client.StepRegistry, unknown, func(p *receipt.Proof) { p.RegistryProof = x.early }, nil},
 		{"another bundle", client.StepRegistration, chainSay, func(p *receipt.Proof) { p.Bundle = foreignSource.Bundle }, nil},
 		{"no block of the claims", client.StepRegistration, unknown, func(p *receipt.Proof) { p.BlockHeader = nil }, nil},
@@ -264,6 +281,24 @@ func TestTrail(t *testing.T) {
 	if _, err := client.VerifyProof(p, client.Expect{}); errors.As(err, &te) || client.TrailOf(err) != nil {
 		t.Errorf("nothing was looked at: %v", err)
 	}
+}
+
+// life is the passage of all that came to the node until a proof's block.
+func (x *record) life(t *testing.T, p *receipt.Proof) []byte {
+	t.Helper()
+	acc, err := chain.VerifyAccountProof(p.AccountProof, p.Receipt.Head.Node, x.expect.Trusted...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	txs, err := shared.client.History(testContext(t), acc, 100, func(x *chain.Transaction) bool { return x.After(nil) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := chain.EncodePassage(txs, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // fromOutside are the steps that need more than a proof.

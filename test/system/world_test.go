@@ -59,6 +59,7 @@ type world struct {
 	endorsements []endorse.File
 	engine       *repeater
 	closeEngine  func()
+	now          func() time.Time // of clients; nil for this machine's
 
 	mu    sync.Mutex
 	nodes []attestation.Address // not taken yet
@@ -87,11 +88,15 @@ func runTests(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	if shared, err = newWorld(ctx, dir); err != nil {
+	if shared, err = newWorld(ctx, dir, hourBefore()); err != nil {
 		fmt.Fprintln(os.Stderr, "starting the network:", err)
 		return 1
 	}
 	defer shared.close()
+	if err := shared.checkClock(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
@@ -107,7 +112,8 @@ func hourBefore() func() time.Time {
 	}
 }
 
-func newWorld(ctx context.Context, dir string) (w *world, err error) {
+// newWorld starts a network whose chain has a clock.
+func newWorld(ctx context.Context, dir string, now func() time.Time) (w *world, err error) {
 	w = &world{dir: dir, program: filepath.Join(dir, "program")}
 	if err := os.WriteFile(w.program, []byte("stands for the enclave's program\n"), 0o600); err != nil {
 		return nil, err
@@ -128,7 +134,7 @@ func newWorld(ctx context.Context, dir string) (w *world, err error) {
 		Dir: dir, Measurements: measurements,
 		Models: map[[32]byte]contracts.Model{tinylm.Digest(): {Licence: "Apache-2.0", URL: "embedded"}},
 		Params: func(p *contracts.Params) { p.PlatformSlots = 255 },
-		Chain: devnet.Options{Liteservers: liteservers, BlockInterval: 100 * time.Millisecond, Now: hourBefore(),
+		Chain: devnet.Options{Liteservers: liteservers, BlockInterval: 100 * time.Millisecond, Now: now,
 			KeyInterval: 24 * time.Hour, Keep: 1 << 16},
 	})
 	if err != nil {
@@ -150,9 +156,6 @@ func newWorld(ctx context.Context, dir string) (w *world, err error) {
 		return nil, err
 	}
 	if w.engine, w.closeEngine, err = newRepeater(); err != nil {
-		return nil, err
-	}
-	if err := w.checkClock(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.deployPlatform(ctx); err != nil {
@@ -211,7 +214,14 @@ func (w *world) dial(ctx context.Context, server int, o ...chain.Option) (*chain
 	if err != nil {
 		return nil, err
 	}
-	return chain.Dial(ctx, cfg, o...)
+	return chain.Dial(ctx, cfg, append([]chain.Option{chain.WithClock(w.clock)}, o...)...)
+}
+
+func (w *world) clock() time.Time {
+	if w.now == nil {
+		return time.Now()
+	}
+	return w.now()
 }
 
 // deployNodes makes the contracts of more nodes, with one payment.
