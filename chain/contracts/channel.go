@@ -120,35 +120,66 @@ func ParseChannel(data *cell.Cell) (*ChannelState, error) {
 // Left returns what vouchers can still take.
 func (s *ChannelState) Left() uint64 { return s.Deposited - s.Paid }
 
-// CheckVoucher reports why a payee should not take v for payment on this
-// channel: nil means that its amount is signed by the client and is there to be
-// settled. A channel that is being closed takes no new vouchers for payment,
-// though it pays them until it is closed.
-func (s *ChannelState) CheckVoucher(v *Voucher) error {
-	a, _, err := ChannelAddress(s.Key)
-	if err != nil {
+// Due returns what a voucher over amount would be paid now, as far as deposit and
+// the account's balance reach. All in nano.
+func (s *ChannelState) Due(amount, balance uint64) uint64 {
+	amount = min(amount, s.Deposited)
+	if amount <= s.Paid || balance <= s.Owed {
+		return 0
+	}
+	return min(amount-s.Paid, balance-s.Owed)
+}
+
+// CheckVoucher reports why a payee should not take v for payment on this channel,
+// whose account has balance nano on the chain with this id: nil means that the
+// client signed its amount for this chain, that it is more than was paid, and
+// that all of it is there to be settled. A channel that is being closed takes no
+// new vouchers for payment, though it pays them until it is closed.
+func (s *ChannelState) CheckVoucher(v *Voucher, chainID int32, balance uint64) error {
+	if err := s.checkPlace(v, chainID); err != nil {
 		return err
 	}
 	switch {
-	case v.Channel != a:
-		return attestation.BadInput("voucher is for channel %s, not for %s", v.Channel, a)
 	case s.Closed:
 		return attestation.Refused("channel is closed")
 	case s.CloseAt != 0:
 		return attestation.Refused("channel is being closed: settle what there is before %d", s.CloseAt)
 	case v.Amount > s.Deposited:
 		return attestation.Refused("voucher over %d nano, deposited are %d", v.Amount, s.Deposited)
+	case v.Amount <= s.Paid:
+		return attestation.Refused("voucher over %d nano, %d are paid already", v.Amount, s.Paid)
+	case s.Due(v.Amount, balance) < v.Amount-s.Paid:
+		return attestation.Refused("voucher pays %d nano more, the channel's account holds %d, of which %d are owed", v.Amount-s.Paid, balance, s.Owed)
 	}
 	return v.Verify(s.Key.ClientKey)
 }
 
-// CheckSettle reports why the contract would not settle v now.
-func (s *ChannelState) CheckSettle(v *Voucher) error {
+// CheckSettle reports why the contract, whose account has balance nano on the
+// chain with this id, would not settle v now.
+func (s *ChannelState) CheckSettle(v *Voucher, chainID int32, balance uint64) error {
+	if err := s.checkPlace(v, chainID); err != nil {
+		return err
+	}
 	switch {
 	case s.Closed:
 		return attestation.Refused("channel is closed")
-	case min(v.Amount, s.Deposited) <= s.Paid:
-		return attestation.Refused("voucher over %d nano pays nothing: %d of %d are paid", v.Amount, s.Paid, s.Deposited)
+	case s.Due(v.Amount, balance) == 0:
+		return attestation.Refused("voucher over %d nano pays nothing: %d of %d are paid, the channel's account holds %d", v.Amount, s.Paid, s.Deposited, balance)
 	}
 	return v.Verify(s.Key.ClientKey)
+}
+
+// checkPlace compares what a voucher says of itself with where it is used: its
+// signature only covers its own words.
+func (s *ChannelState) checkPlace(v *Voucher, chainID int32) error {
+	a, _, err := ChannelAddress(s.Key)
+	switch {
+	case err != nil:
+		return err
+	case v.ChainID != chainID:
+		return attestation.BadInput("voucher is for chain %d, this is %d", v.ChainID, chainID)
+	case v.Channel != a:
+		return attestation.BadInput("voucher is for channel %s, not for %s", v.Channel, a)
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
 func TestChannelKeyCheck(t *testing.T) {
@@ -55,41 +56,78 @@ func TestChannelCheckVoucher(t *testing.T) {
 	c := newChannel(t)
 	c.open(10 * coin)
 	refusal := func(err error) bool { e := (*fault.RefusedError)(nil); return errors.As(err, &e) }
-	if err := c.state().CheckVoucher(c.voucher(10 * coin)); err != nil {
+	take := func(v *Voucher) error { return c.state().CheckVoucher(v, tvmtest.GlobalID, c.Balance(c.at).Uint64()) }
+	settle := func(v *Voucher) error { return c.state().CheckSettle(v, tvmtest.GlobalID, c.Balance(c.at).Uint64()) }
+	if err := take(c.voucher(10 * coin)); err != nil {
 		t.Error(err)
 	}
-	if err := c.state().CheckVoucher(c.voucher(10*coin + 1)); !refusal(err) {
+	if err := take(c.voucher(10*coin + 1)); !refusal(err) {
 		t.Errorf("over the deposit: %v", err)
+	}
+	input := func(what string, v *Voucher) {
+		for _, err := range []error{take(v), settle(v)} {
+			if e := (*fault.InputError)(nil); !errors.As(err, &e) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
 	}
 	other := c.voucher(coin)
 	other.Channel = c.key.Node
-	if err := c.state().CheckVoucher(other); err == nil {
-		t.Error("a voucher of another channel is taken")
+	input("another channel", other)
+	elsewhere, err := NewVoucher(c.client, tvmtest.GlobalID+1, c.at, coin)
+	if err != nil {
+		t.Fatal(err)
 	}
+	input("the same channel on another chain", elsewhere)
+	c.no(CodeBadSignature, c.payee, &SettleVoucher{Voucher: elsewhere})
 	other = c.voucher(coin)
 	other.Amount++
-	for _, err := range []error{c.state().CheckVoucher(other), c.state().CheckSettle(other)} {
+	for _, err := range []error{take(other), settle(other)} {
 		if e := (*fault.FalseError)(nil); !errors.As(err, &e) {
 			t.Errorf("other amount: %v", err)
 		}
 	}
-	if err := c.state().CheckSettle(c.voucher(20 * coin)); err != nil {
+	if err := settle(c.voucher(20 * coin)); err != nil {
 		t.Error(err)
 	}
+	c.say(c.payee, &SettleVoucher{Voucher: c.voucher(4 * coin)})
+	for _, v := range []*Voucher{c.voucher(4 * coin), c.voucher(3 * coin)} {
+		if err := take(v); !refusal(err) {
+			t.Errorf("%d of 4 paid coins again: %v", v.Amount, err)
+		}
+	}
+	// Storage has eaten of the deposit: what is left is paid, and no more counts.
+	s := c.state()
+	if err := s.CheckVoucher(c.voucher(10*coin), tvmtest.GlobalID, 6*coin); err != nil {
+		t.Errorf("just enough: %v", err)
+	}
+	if err := s.CheckVoucher(c.voucher(10*coin), tvmtest.GlobalID, 6*coin-1); !refusal(err) {
+		t.Errorf("over the balance: %v", err)
+	}
+	s.Owed = coin
+	if err := s.CheckVoucher(c.voucher(10*coin), tvmtest.GlobalID, 6*coin); !refusal(err) {
+		t.Errorf("over the balance less what is owed: %v", err)
+	}
+	if err := s.CheckSettle(c.voucher(10*coin), tvmtest.GlobalID, coin); !refusal(err) {
+		t.Errorf("all of it is owed: %v", err)
+	}
+	if got := s.Due(10*coin, 3*coin); got != 2*coin {
+		t.Errorf("due %d", got)
+	}
 	c.say(c.payee, &SettleVoucher{Voucher: c.voucher(20 * coin)})
-	if err := c.state().CheckSettle(c.voucher(20 * coin)); !refusal(err) {
+	if err := settle(c.voucher(20 * coin)); !refusal(err) {
 		t.Errorf("nothing due: %v", err)
 	}
 	good(t, c.sendTo(c.at, c.funder, 3*coin, &Deposit{Amount: 2 * coin}))
 	c.say(c.anybody, &StartClose{Request: c.request()})
-	if err := c.state().CheckVoucher(c.voucher(11 * coin)); !refusal(err) {
+	if err := take(c.voucher(11 * coin)); !refusal(err) {
 		t.Errorf("while closing: %v", err)
 	}
-	if err := c.state().CheckSettle(c.voucher(11 * coin)); err != nil {
+	if err := settle(c.voucher(11 * coin)); err != nil {
 		t.Error(err)
 	}
 	c.say(c.payee, &CloseNow{Final: c.final(11 * coin)})
-	for _, err := range []error{c.state().CheckVoucher(c.voucher(12 * coin)), c.state().CheckSettle(c.voucher(12 * coin))} {
+	for _, err := range []error{take(c.voucher(12 * coin)), settle(c.voucher(12 * coin))} {
 		if !refusal(err) {
 			t.Errorf("closed: %v", err)
 		}
@@ -262,8 +300,11 @@ func FuzzParseChannel(f *testing.F) {
 			if s.Left() > s.Deposited {
 				t.Error("more is left than was deposited")
 			}
-			_ = s.CheckVoucher(v)
-			_ = s.CheckSettle(v)
+			_ = s.CheckVoucher(v, 1, 5)
+			_ = s.CheckSettle(v, 1, 5)
+			if s.Due(v.Amount, 5) > min(v.Amount, 5) {
+				t.Error("more is due than was promised, or than there is")
+			}
 		}
 		_, _ = ParseDeposit(c)
 		_, _ = ParseSettleVoucher(c, 1, k.Node)

@@ -54,7 +54,8 @@ func (v *Voucher) Digest() [32]byte {
 }
 
 // Verify checks the signature by a client's key. It fails with a
-// [fault.FalseError].
+// [fault.FalseError]. That chain and channel are those in question is for the
+// caller: [ChannelState.CheckVoucher] looks at all.
 func (v *Voucher) Verify(clientKey [32]byte) error {
 	return verifyChannel("voucher", clientKey, v.Digest(), v.Signature)
 }
@@ -92,7 +93,8 @@ func NewCloseRequest(key ed25519.PrivateKey, chainID int32, channel, refund atte
 	return c, nil
 }
 
-// Verify checks the signature by a client's key.
+// Verify checks the signature by a client's key. That chain and channel are those
+// in question is for the caller.
 func (c *CloseRequest) Verify(clientKey [32]byte) error {
 	return verifyChannel("close request", clientKey, c.Digest(), c.Signature)
 }
@@ -130,7 +132,8 @@ func NewFinalStatement(key ed25519.PrivateKey, chainID int32, channel, refund at
 	return f, nil
 }
 
-// Verify checks the signature by a client's key.
+// Verify checks the signature by a client's key. That chain and channel are those
+// in question is for the caller.
 func (f *FinalStatement) Verify(clientKey [32]byte) error {
 	return verifyChannel("final statement", clientKey, f.Digest(), f.Signature)
 }
