@@ -222,7 +222,7 @@ func (c *Client) renew(ctx context.Context, addr attestation.Address, old *Node)
 		return nil, err
 	}
 	if old != nil && c.cfg.Now().Before(old.ends) && listsOf(root) == old.lists {
-		if e, err := c.current(rec); err == nil && e.ClaimsDigest == old.verified.Digest() {
+		if e, err := c.current(rec, root); err == nil && e.ClaimsDigest == old.verified.Digest() {
 			return c.renewed(old, rec), nil
 		}
 	}

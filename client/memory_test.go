@@ -67,7 +67,7 @@ func newFleet(tb testing.TB) *fleet {
 			Software: "test", Created: f.now, Engine: "test/1", Models: []attestation.Model{{Name: "a", Digest: [32]byte{8}}}},
 	}
 	f.td = sim.TD{MRTD: [48]byte{1}, RTMR: [4][48]byte{{2}, {3}, {4}, attestation.ConfigurationRTMR3(conf)}}
-	f.root = &registry.Root{Address: attestation.Address{Hash: [32]byte{9}}, Models: [][32]byte{{8}},
+	f.root = &registry.Root{Address: attestation.Address{Hash: [32]byte{9}}, Models: [][32]byte{{8}}, State: &contracts.RootState{Revoked: map[[32]byte]bool{}},
 		Measurements: [][32]byte{attestation.MeasurementTDX(f.td.MRTD, f.td.RTMR[0], f.td.RTMR[1], f.td.RTMR[2])}}
 	j, err := f.platform.Endorsements(sim.Collateral{At: f.now})
 	if err != nil {
@@ -157,11 +157,15 @@ func (f *fleet) add(i int) *registry.Node {
 			Credits: map[attestation.Address]uint64{}, Settled: map[[32]byte]bool{}, Challenges: map[[32]byte]contracts.Challenge{}}}}
 }
 
-// get makes node i and gets it from the client, whose proofs of the chain are the
-// record that was made.
+// get makes node i and gets it from the client.
 func (f *fleet) get(i int) *Node {
 	f.tb.Helper()
-	rec := f.add(i)
+	return f.know(f.add(i))
+}
+
+// know gets a node from the client, whose proofs of the chain are its record.
+func (f *fleet) know(rec *registry.Node) *Node {
+	f.tb.Helper()
 	p := f.client.entry(rec.Address)
 	p.load = func(ctx context.Context, _ *Node) (*Node, error) {
 		n, err := f.client.verify(ctx, rec, f.root, rec.Endpoint)

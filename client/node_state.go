@@ -57,14 +57,17 @@ func (c *Client) CheckNode(ctx context.Context, addr attestation.Address) (*regi
 
 func (c *Client) checkNode(ctx context.Context, rec *registry.Node) (Trail, error) {
 	t := nodeTrail()
-	epoch, err := c.current(rec)
+	root, err := c.root.get(ctx)
+	if err != nil {
+		return t, err
+	}
+	epoch, err := c.current(rec, root)
 	if err != nil && !epoch.Active {
 		for i := range t {
 			t[i].Detail = fmt.Sprintf("the node has no active registration, its status is %q", rec.Status)
 		}
 		return t, nil
 	}
-	root, rerr := c.root.get(ctx)
 	p, perr := c.fetchPapers(ctx, c.endpoint(rec))
 	if perr == nil && p.parsed.Digest() != epoch.ClaimsDigest {
 		perr = attestation.ChainDisagrees("the relay serves the bundle %x, the node registered %x", p.parsed.Digest(), epoch.ClaimsDigest)
@@ -72,9 +75,7 @@ func (c *Client) checkNode(ctx context.Context, rec *registry.Node) (Trail, erro
 	now := c.cfg.Now()
 	t.Set(StepServes, now, fmt.Sprintf("claims %x", epoch.ClaimsDigest), perr)
 	if perr == nil {
-		if perr = rerr; perr == nil {
-			_, perr = c.verifyPapers(ctx, rec, root, c.endpoint(rec), p)
-		}
+		_, perr = c.verifyPapers(ctx, rec, root, c.endpoint(rec), p)
 		t.Set(StepPolicy, now, "", perr)
 	}
 	detail, lerr := c.checkLog(ctx, rec, epoch)

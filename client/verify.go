@@ -35,7 +35,7 @@ func (c *Client) VerifyURL(ctx context.Context, relay string) (*Node, error) {
 
 // verify fetches and verifies the bundle of a node whose record is proved.
 func (c *Client) verify(ctx context.Context, rec *registry.Node, root *registry.Root, endpoint string) (*Node, error) {
-	if _, err := c.current(rec); err != nil {
+	if _, err := c.current(rec, root); err != nil {
 		return nil, err // before anything is fetched
 	}
 	p, err := c.fetchPapers(ctx, endpoint)
@@ -46,7 +46,7 @@ func (c *Client) verify(ctx context.Context, rec *registry.Node, root *registry.
 }
 
 func (c *Client) verifyPapers(ctx context.Context, rec *registry.Node, root *registry.Root, endpoint string, p *papers) (*Node, error) {
-	epoch, err := c.current(rec)
+	epoch, err := c.current(rec, root)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +93,10 @@ func (c *Client) registered(ctx context.Context, rec *registry.Node, epoch regis
 	}, nil
 }
 
-// current returns the node's registration that may be used now.
-func (c *Client) current(rec *registry.Node) (registry.Epoch, error) {
+// current returns the node's registration that may be used now. What governance
+// revokes ends no registration by itself, so the machine is looked up in the
+// registry's own list.
+func (c *Client) current(rec *registry.Node, root *registry.Root) (registry.Epoch, error) {
 	e, ok := rec.Epoch(rec.Current)
 	switch {
 	case rec.Root != c.cfg.Registry:
@@ -103,6 +105,8 @@ func (c *Client) current(rec *registry.Node) (registry.Epoch, error) {
 		return e, attestation.Refused("node %v has no active registration (it is %s)", rec.Address, rec.Status)
 	case !c.cfg.Now().Before(e.Expires):
 		return e, attestation.Refused("the registration of node %v ended at %s", rec.Address, e.Expires.Format("2006-01-02 15:04:05Z07:00"))
+	case root.State.Revoked[e.PlatformID]:
+		return e, attestation.Refused("the registry has revoked the machine of node %v, platform %x: its keys may be known to others", rec.Address, e.PlatformID)
 	}
 	return e, c.affordable(rec)
 }

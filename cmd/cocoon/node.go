@@ -64,7 +64,12 @@ func showNode(ctx context.Context, env *command.Env, sess *session, addr attesta
 	if err != nil {
 		return err
 	}
-	v := nodeView{node: n, slot: slot, simulated: simulated(sess.policy), proof: proofLine{
+	root, err := reader.Root(ctx, sess.root)
+	if err != nil {
+		return err
+	}
+	e, _ := n.Epoch(n.Current)
+	v := nodeView{node: n, slot: slot, revoked: root.State.Revoked[e.PlatformID], simulated: simulated(sess.policy), proof: proofLine{
 		Block: n.At.Seqno, RootHash: hexOf(n.At.RootHash), Time: n.At.Time.UTC(), Trusted: sess.trusted.Seqno, Bytes: len(acc.Proof)}}
 	var wrong error
 	if !chainOnly {
@@ -82,6 +87,7 @@ type nodeView struct {
 	slot      *slotLine
 	proof     proofLine
 	relay     client.Trail // nil: not asked
+	revoked   bool         // its machine, by the registry
 	simulated bool
 }
 
@@ -198,7 +204,7 @@ func printNode(env *command.Env, v *nodeView) error {
 			"price_prompt_nano_per_million": n.PromptPrice, "price_completion_nano_per_million": n.CompletionPrice,
 			"stake_nano": n.Stake, "unbonding_nano": n.State.Unbonding, "epochs": epochs, "current_epoch": n.Current,
 			"anchor": map[string]any{"size": n.Anchor.Size, "root": hexOf(n.Anchor.Root), "time": n.Anchor.Time},
-			"slot":   slot, "challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": v.simulated,
+			"slot":   slot, "machine_revoked": v.revoked, "challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": v.simulated,
 			"proof": v.proof, "relay": stepsJSON(v.relay),
 		})
 	}
@@ -206,6 +212,9 @@ func printNode(env *command.Env, v *nodeView) error {
 	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s, root %s, from your trusted block %d (%d bytes)\n",
 		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
 		n.Anchor.Size, moment(n.Anchor.Time), n.Anchor.Root, v.proof.Block, v.proof.Time.Format(time.RFC3339), v.proof.RootHash, v.proof.Trusted, v.proof.Bytes)
+	if v.revoked {
+		fmt.Fprintf(w, "machine   %s\n", machineRevoked)
+	}
 	for _, e := range epochs {
 		fmt.Fprintf(w, "epoch %d\n  registered  %s, until %s\n  claims      %s\n  measurement %s\n  platform    %s\n  evidence    %s\n  receipt key %s\n", e.Number,
 			e.RegisteredAt.Format(time.RFC3339), e.Expires.Format(time.RFC3339), e.ClaimsDigest, e.Measurement, e.Platform, evidenceText[e.Evidence], e.ReceiptKey)

@@ -56,6 +56,7 @@ type nodeLine struct {
 	Stake       uint64              `json:"stake_nano"`
 	AnchorSize  uint64              `json:"anchor_size"`
 	AnchorTime  time.Time           `json:"anchor_time"`
+	Revoked     bool                `json:"machine_revoked"` // by the registry: clients send it nothing
 	Block       uint32              `json:"block"`
 	Relay       []stepJSON          `json:"relay"` // empty unless it was asked
 	Error       *command.Failure    `json:"error"` // why there is no more, or what is wrong with it; null for nothing
@@ -64,13 +65,13 @@ type nodeLine struct {
 }
 
 // readLine reads one node. What is wrong with it is in the line, and returned.
-func readLine(ctx context.Context, sess *session, a attestation.Address, check bool) (nodeLine, error) {
+func readLine(ctx context.Context, sess *session, root *registry.Root, a attestation.Address, check bool) (nodeLine, error) {
 	l := nodeLine{Address: a, Relay: []stepJSON{}}
 	n, err := registry.Reader{Reader: sess.chain}.Node(ctx, a)
 	if err == nil {
 		e, _ := n.Epoch(n.Current)
 		l = nodeLine{Address: a, Status: n.Status, Epoch: n.Current, Expires: e.Expires, Endpoint: n.Endpoint, Measurement: hexOf(e.Measurement),
-			Prompt: n.PromptPrice, Completion: n.CompletionPrice, Stake: n.Stake, AnchorSize: n.Anchor.Size, AnchorTime: n.Anchor.Time, Block: n.At.Seqno, Relay: l.Relay}
+			Prompt: n.PromptPrice, Completion: n.CompletionPrice, Stake: n.Stake, AnchorSize: n.Anchor.Size, AnchorTime: n.Anchor.Time, Block: n.At.Seqno, Relay: l.Relay, Revoked: root.State.Revoked[e.PlatformID]}
 		if check {
 			_, l.trail, err = sess.CheckNode(ctx, a)
 			l.Relay = stepsJSON(l.trail)
@@ -84,6 +85,9 @@ func readLine(ctx context.Context, sess *session, a attestation.Address, check b
 	return l, err
 }
 
+// machineRevoked is said of a node wherever it is shown.
+const machineRevoked = "REVOKED by the registry: clients send it nothing"
+
 func listNodes(ctx context.Context, env *command.Env, sess *session, check bool) error {
 	root, err := registry.Reader{Reader: sess.chain}.Root(ctx, sess.root)
 	if err != nil {
@@ -96,7 +100,7 @@ func listNodes(ctx context.Context, env *command.Env, sess *session, check bool)
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			lines[i], errs[i] = readLine(ctx, sess, a, check)
+			lines[i], errs[i] = readLine(ctx, sess, root, a, check)
 		})
 	}
 	wg.Wait()
@@ -123,6 +127,9 @@ func writeNodeLine(w io.Writer, l *nodeLine) {
 	}
 	fmt.Fprintf(w, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  stake       %s\n  log         %d receipts anchored at %s\n",
 		l.Address, l.Status, l.Epoch, moment(l.Expires), l.Endpoint, l.Measurement, l.Prompt, l.Completion, command.Coins(l.Stake), l.AnchorSize, moment(l.AnchorTime))
+	if l.Revoked {
+		fmt.Fprintf(w, "  machine     %s\n", machineRevoked)
+	}
 	writeTrail(indented{w}, l.trail)
 }
 
