@@ -22,15 +22,16 @@ import (
 func lose(t *testing.T, w *chain.Writer, ls *devnet.Liteserver, id string, msgs ...chain.Message) (lost []byte) {
 	t.Helper()
 	var got atomic.Pointer[[]byte]
+	short, cancel := context.WithCancel(testContext(t))
+	defer cancel()
 	ls.Inject(devnet.Fault{Refuse: true, Match: func(q tl.Serializable) bool {
 		m, ok := q.(ton.SendMessage)
 		if ok {
 			got.Store(&m.Body)
+			cancel()
 		}
 		return ok
 	}})
-	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	var unknown *attestation.UnknownError
 	if _, err := w.Send(short, id, msgs...); !errors.As(err, &unknown) {
 		t.Fatalf("a lost message: %v", err)

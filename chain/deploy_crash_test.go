@@ -69,18 +69,16 @@ func TestDeployCrash(t *testing.T) {
 	ls := c.Liteservers()[0]
 	for i, s := range steps {
 		t.Run(s.name, func(t *testing.T) {
-			j, err := chain.OpenDirJournal(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
+			dir := t.TempDir()
+			j := openJournal(t, dir)
 			key, child := byte(0x20+i), testWallet(t, c, byte(0xa0+i))
 			deploy := func(ctx context.Context, w *chain.Writer) (attestation.Address, error) {
 				a, _, err := w.Deploy(ctx, "deploy", child.StateInit(), big.NewInt(1e9), nil)
 				return a, err
 			}
-			w := fundedWriter(t, c, dial(t, c, chain.WithTimeout(250*time.Millisecond)), key, &crashJournal{Journal: j, at: s.at, stored: s.stored})
+			w := fundedWriter(t, c, dial(t, c, chain.WithTimeout(time.Second)), key, &crashJournal{Journal: j, at: s.at, stored: s.stored})
 			ctx := s.inject(t, ls)
-			_, err = deploy(ctx, w)
+			_, err := deploy(ctx, w)
 			ls.Inject(devnet.Fault{})
 			var unknown *attestation.UnknownError
 			switch {
@@ -90,6 +88,10 @@ func TestDeployCrash(t *testing.T) {
 			// the next life does it again, twice
 			cl := dial(t, c)
 			for range 2 {
+				if err := j.Close(); err != nil {
+					t.Fatal(err)
+				}
+				j = openJournal(t, dir)
 				a, err := deploy(testContext(t), fundedWriter(t, c, cl, key, j))
 				if err != nil || a != child.Address() {
 					t.Fatalf("contract %s, err %v; want %s", a, err, child.Address())
@@ -115,7 +117,7 @@ func TestSendExternalCrash(t *testing.T) {
 	for i, s := range sendSteps {
 		t.Run(s.name, func(t *testing.T) {
 			seed, to := byte(0x60+i), addr(byte(0x60+i))
-			cl := dial(t, c, chain.WithTimeout(250*time.Millisecond))
+			cl := dial(t, c, chain.WithTimeout(time.Second))
 			w := fundedWriter(t, c, cl, seed, nil)
 			body := orderOf(t, testWallet(t, c, seed), pay(to, 1e9))
 			var looks atomic.Int64
@@ -146,6 +148,15 @@ func TestSendExternalCrash(t *testing.T) {
 			}
 		})
 	}
+}
+
+func openJournal(t *testing.T, dir string) *chain.DirJournal {
+	t.Helper()
+	j, err := chain.OpenDirJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
 }
 
 // orderOf is the body of a wallet's first order.

@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/filelock"
 )
 
 // Intent is a payment that a [Writer] began: what it signed, and how it ended.
@@ -118,16 +121,49 @@ func decodeIntent(b []byte) (*Intent, error) {
 
 // DirJournal is a Journal in a directory: one small file for each payment, named
 // by the hash of its id, and "pending", which names the one that is not done.
-// Files are written beside and renamed, and flushed to disk.
-type DirJournal struct{ dir string }
-
-// OpenDirJournal makes the directory when it is missing.
-func OpenDirJournal(dir string) (*DirJournal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return &DirJournal{dir}, nil
+// Files are written beside and renamed, and flushed to disk. The directory is
+// locked: two writers of one wallet, each with its own idea of what was paid, could
+// pay twice. Close it when done.
+type DirJournal struct {
+	dir  string
+	lock *filelock.Lock
 }
+
+// OpenDirJournal locks the directory, and makes it when it is missing. That it is
+// open already, here or in another process, is bad input, and wraps
+// [filelock.ErrHeld].
+func OpenDirJournal(dir string) (*DirJournal, error) {
+	if err := makeDir(dir); err != nil {
+		return nil, attestation.BadInput("payment journal: %w", err)
+	}
+	lock, err := filelock.Acquire(dir)
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, attestation.BadInput("payment journal %w: wait until it has ended, or name another directory for another wallet", err)
+	} else if err != nil {
+		return nil, attestation.BadInput("payment journal: %w", err)
+	}
+	if err := removeUnfinished(dir); err != nil {
+		return nil, errors.Join(attestation.BadInput("payment journal: %w", err), lock.Unlock())
+	}
+	return &DirJournal{dir, lock}, nil
+}
+
+// removeUnfinished removes the files that a crash left half-written.
+func removeUnfinished(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), unfinished) && e.Type().IsRegular() {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// unfinished ends the name of a file that is being written.
+const unfinished = ".tmp"
+
+// Close lets others open the directory. The journal must not be used any more.
+func (j *DirJournal) Close() error { return j.lock.Unlock() }
 
 func (j *DirJournal) path(id string) string {
 	h := sha256.Sum256([]byte(id))
@@ -196,7 +232,7 @@ func (j *DirJournal) Save(in *Intent) error {
 
 // replaceFile writes a file durably; a crash leaves the old or the new content.
 func replaceFile(path string, data []byte) error {
-	tmp := path + "." + rand.Text()[:8] + ".tmp"
+	tmp := path + "." + rand.Text()[:8] + unfinished
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -210,7 +246,37 @@ func replaceFile(path string, data []byte) error {
 		os.Remove(tmp)
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// makeDir makes a directory and those above it, durably: a journal that a power
+// cut takes away has forgotten what was paid.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return &os.PathError{Op: "mkdir", Path: dir, Err: errors.New("it is a file")}
+		}
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := makeDir(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncDir(above)
+}
+
+// syncDir makes the names in a directory durable. Windows does so by itself, and
+// refuses to be asked.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xssnick/tonutils-go/tl"
 	"github.com/xssnick/tonutils-go/ton"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/devnet"
 )
+
+// endAtSend matches a message that is sent, and ends something then.
+func endAtSend(end func()) func(tl.Serializable) bool {
+	return func(q tl.Serializable) bool {
+		if isSend(q) {
+			end()
+		}
+		return isSend(q)
+	}
+}
 
 // TestSettle: what became of a payment is found out, and nothing is signed for it.
 func TestSettle(t *testing.T) {
@@ -26,7 +37,8 @@ func TestSettle(t *testing.T) {
 		{name: "landed", taken: true, want: "sent"},
 		{name: "landed long ago", taken: true, ahead: time.Hour, want: "sent"},
 		{name: "lost", ahead: time.Hour, want: "void"},
-		{name: "lost, and may be in a block that is not proved yet", ahead: 90 * time.Second, want: "pending"},
+		{name: "lost, a second before its expiry", ahead: 59 * time.Second, want: "pending"},
+		{name: "lost, at its expiry", ahead: 60 * time.Second, want: "void"},
 		{name: "number used by another program", foreign: true, want: "void"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -36,11 +48,16 @@ func TestSettle(t *testing.T) {
 			j, id := &chain.MemoryJournal{}, "rent"
 			w := fundedWriter(t, c, cl, byte(0x20+i), j)
 			to, ls := addr(byte(0x90+i)), c.Liteservers()[0]
-			ls.Inject(devnet.Fault{Match: isSend, Refuse: !tc.taken, Drop: tc.taken})
-			short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			short, cancel := context.WithCancel(testContext(t))
 			defer cancel()
+			ls.Inject(devnet.Fault{Match: endAtSend(cancel), Refuse: !tc.taken, Drop: tc.taken})
 			if _, err := w.Send(short, id, pay(to, 1e9)); err == nil && !tc.taken {
 				t.Fatal("a lost message was sent")
+			}
+			if tc.taken {
+				if _, err := cl.WaitAccount(testContext(t), w.Address(), (*chain.Account).Active); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if tc.foreign {
 				ls.Inject(devnet.Fault{})
@@ -53,8 +70,9 @@ func TestSettle(t *testing.T) {
 			if err := clock.Advance(tc.ahead); err != nil {
 				t.Fatal(err)
 			}
-			for _, err := cl.Head(t.Context()); err != nil && t.Context().Err() == nil; _, err = cl.Head(t.Context()) {
-				time.Sleep(10 * time.Millisecond) // the next block has the new time
+			waitFresh(t, cl)
+			if _, err := cl.WaitAccount(testContext(t), to, func(a *chain.Account) bool { return !a.Block.Time.Before(clock.Now()) }); err != nil {
+				t.Fatal(err)
 			}
 			settle, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
@@ -65,7 +83,7 @@ func TestSettle(t *testing.T) {
 			}
 			in, err := j.Load(id)
 			if err != nil || in.Done != (tc.want != "pending") || in.Void != (tc.want == "void") || (in.Sent != nil) != (tc.want == "sent") {
-				t.Fatalf("%+v, %v", in, err)
+				t.Fatalf("done %v, void %v, sent %v, %v", in.Done, in.Void, in.Sent, err)
 			}
 			// However it was: the same payment again is made once.
 			ls.Inject(devnet.Fault{})

@@ -25,8 +25,12 @@ func stalledPayment(t *testing.T, ahead time.Duration) (*devnet.Chain, *chain.Cl
 	j := &chain.MemoryJournal{}
 	w := fundedWriter(t, c, cl, 0x51, j)
 	c.StallShard(true)
-	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	short, cancel := context.WithCancel(testContext(t))
 	defer cancel()
+	c.Liteservers()[0].Inject(devnet.Fault{Match: isSend, Drop: true, Forge: func(_, honest tl.Serializable) tl.Serializable {
+		cancel() // the message is taken by now
+		return honest
+	}})
 	var unknown *attestation.UnknownError
 	if _, err := w.Send(short, "rent", pay(addr(0x52), 1e9)); !errors.As(err, &unknown) {
 		t.Fatalf("sent in a shard that stalls: %v", err)
@@ -35,6 +39,7 @@ func stalledPayment(t *testing.T, ahead time.Duration) (*devnet.Chain, *chain.Cl
 		t.Fatal(err)
 	}
 	waitFresh(t, cl)
+	c.Liteservers()[0].Inject(devnet.Fault{})
 	return c, cl, w, j
 }
 

@@ -168,7 +168,7 @@ func TestWriterCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cl := dial(t, c, chain.WithTimeout(250*time.Millisecond))
+			cl := dial(t, c, chain.WithTimeout(time.Second))
 			w := fundedWriter(t, c, cl, byte(10+i), &crashJournal{Journal: j, at: tc.at, stored: tc.stored})
 			to := addr(byte(0x40 + i))
 			ctx, cancel := context.WithCancel(testContext(t))
@@ -194,6 +194,9 @@ func TestWriterCrash(t *testing.T) {
 			}
 			// the next life: another process, the same directory
 			cl2 := dial(t, c)
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
 			j2, err := chain.OpenDirJournal(dir)
 			if err != nil {
 				t.Fatal(err)
@@ -221,9 +224,9 @@ func TestWriterSharedWallet(t *testing.T) {
 	j := &chain.MemoryJournal{}
 	w := fundedWriter(t, c, cl, 3, j)
 	ls := c.Liteservers()[0]
-	ls.Inject(devnet.Fault{Match: isSend, Refuse: true})
-	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	short, cancel := context.WithCancel(testContext(t))
 	defer cancel()
+	ls.Inject(devnet.Fault{Match: endAtSend(cancel), Refuse: true})
 	if _, err := w.Send(short, "rent", pay(addr(0xb1), 1e9)); err == nil {
 		t.Fatal("a lost message was sent")
 	}
@@ -259,9 +262,9 @@ func TestWriterExpired(t *testing.T) {
 	cl := dial(t, c)
 	w := fundedWriter(t, c, cl, 5, nil)
 	ls := c.Liteservers()[0]
-	ls.Inject(devnet.Fault{Match: isSend, Refuse: true})
-	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	short, cancel := context.WithCancel(testContext(t))
 	defer cancel()
+	ls.Inject(devnet.Fault{Match: endAtSend(cancel), Refuse: true})
 	if _, err := w.Send(short, "rent", pay(addr(0xc1), 1e9)); err == nil {
 		t.Fatal("a lost message was sent")
 	}

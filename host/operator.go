@@ -15,7 +15,6 @@ import (
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
-	"github.com/cocoon-go/cocoon/internal/filelock"
 )
 
 // Operator does an operator's things on the chain, each once: it sends messages
@@ -34,29 +33,23 @@ type Operator struct {
 	errands  errands
 	states   lastStates
 	reader   registry.Reader
-	lock     *filelock.Lock
+	close    func() error // ends the lock of the directory
 	repeated time.Time
 	home     bool // the registry is on this chain
 }
 
 // OpenOperator makes the operator of a wallet key. Payments are remembered in a
 // directory, which is made when it is missing, so that none is made twice; one
-// process at a time uses it. Close the operator when done.
+// operator at a time uses it ([chain.DirJournal] locks it). Close the operator when
+// done.
 func OpenOperator(ctx context.Context, c *chain.Client, wallet ed25519.PrivateKey, root attestation.Address, index uint32, dir string) (*Operator, error) {
 	j, err := chain.OpenDirJournal(dir)
 	if err != nil {
-		return nil, attestation.BadInput("%w", err)
-	}
-	lock, err := filelock.Acquire(dir)
-	if errors.Is(err, filelock.ErrHeld) {
-		return nil, attestation.BadInput("payments of %w: wait until it has ended", err)
-	} else if err != nil {
 		return nil, err
 	}
-	o := &Operator{Client: c, Registry: root, Log: slog.New(slog.DiscardHandler), index: index, journal: j, errands: errandIn(dir), states: lastStates(dir), lock: lock}
+	o := &Operator{Client: c, Registry: root, Log: slog.New(slog.DiscardHandler), index: index, journal: j, errands: errandIn(dir), states: lastStates(dir), close: j.Close}
 	if err := o.open(ctx, wallet); err != nil {
-		lock.Unlock()
-		return nil, err
+		return nil, errors.Join(err, j.Close())
 	}
 	return o, nil
 }
@@ -72,7 +65,7 @@ func (o *Operator) open(ctx context.Context, wallet ed25519.PrivateKey) (err err
 
 // Close lets other processes use the directory of payments. The client stays
 // open.
-func (o *Operator) Close() error { return o.lock.Unlock() }
+func (o *Operator) Close() error { return o.close() }
 
 // Wallet returns the address of the operator's wallet.
 func (o *Operator) Wallet() attestation.Address { return o.writer.Address() }

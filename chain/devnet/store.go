@@ -18,6 +18,8 @@ import (
 	"github.com/xssnick/tonutils-go/tlb"
 	"github.com/xssnick/tonutils-go/ton"
 	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/chain/filelock"
 )
 
 // A directory holds:
@@ -48,7 +50,7 @@ func fileHash(boc []byte) []byte { h := sha256.Sum256(boc); return h[:] }
 // store keeps blocks: in a file, or in memory when it has none.
 type store struct {
 	dir  string
-	lock io.Closer
+	lock *filelock.Lock
 
 	mu      sync.Mutex
 	f       *os.File
@@ -100,8 +102,8 @@ func (s *store) openDir(o *Options) (fresh bool, err error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return false, err
 	}
-	if s.lock, err = lockFile(filepath.Join(s.dir, "lock")); err != nil {
-		return false, fmt.Errorf("dev chain directory %s is in use: %w", s.dir, err)
+	if s.lock, err = filelock.Acquire(s.dir); err != nil {
+		return false, fmt.Errorf("dev chain directory %w", err)
 	}
 	path := filepath.Join(s.dir, "chain.json")
 	raw, err := os.ReadFile(path)
@@ -633,7 +635,7 @@ func (s *store) close(h *history) error {
 		errs = append(errs, s.f.Close())
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, s.lock.Unlock())
 	}
 	return errors.Join(errs...)
 }

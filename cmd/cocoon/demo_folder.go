@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/filelock"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
-	"github.com/cocoon-go/cocoon/internal/filelock"
 )
 
 // demoMarker is a file that says that a folder was made by a demo.

@@ -1,4 +1,6 @@
-// Package filelock makes sure that one process at a time uses a directory.
+// Package filelock makes sure that one process at a time uses a directory. It locks
+// by flock(2) on Unix systems and LockFileEx on Windows; elsewhere every lock is
+// refused.
 package filelock
 
 import (
