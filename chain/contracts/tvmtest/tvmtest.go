@@ -80,15 +80,11 @@ type World struct {
 	accounts map[attestation.Address]*tvm.PreparedAccount
 	stats    map[attestation.Address]*cell.Cell
 	actors   map[attestation.Address]*Actor
-	queue    []queued
+	queue    []Flight
+	hold     bool
 	minted   *big.Int
 	fees     *big.Int
 	record   []Step
-}
-
-type queued struct {
-	to  attestation.Address
-	msg *cell.Cell
 }
 
 // Step is one recorded transaction, enough to replay it elsewhere.
@@ -192,7 +188,8 @@ type Message struct {
 	Body      *cell.Cell // nil: empty
 }
 
-// Send delivers m and everything that follows from it.
+// Send delivers m and everything that follows from it; where messages are held
+// (see [World.Hold]) it delivers nothing and returns nothing.
 func (a *Actor) Send(m Message) []Tx {
 	w := a.w
 	w.T.Helper()
@@ -214,7 +211,7 @@ func (a *Actor) Send(m Message) []Tx {
 			w.T.Fatal(err)
 		}
 	}
-	w.queue = append(w.queue, queued{m.To, must(tlb.ToCell(im))})
+	w.enqueue(must(tlb.ToCell(im)))
 	return w.run()
 }
 
@@ -223,7 +220,7 @@ func (a *Actor) Send(m Message) []Tx {
 func (w *World) SendExternal(to attestation.Address, body *cell.Cell) []Tx {
 	w.T.Helper()
 	m := must(tlb.ToCell(&tlb.ExternalMessage{DstAddr: Addr(to), Body: orEmpty(body)}))
-	w.queue = append(w.queue, queued{to, m})
+	w.enqueue(m)
 	return w.run()
 }
 
@@ -259,25 +256,25 @@ func (t Tx) String() string {
 func (w *World) run() []Tx {
 	w.T.Helper()
 	var out []Tx
-	for len(w.queue) > 0 {
+	for len(w.queue) > 0 && !w.hold {
 		if len(out) > maxSteps {
 			w.T.Fatal("messages go in circles")
 		}
-		q := w.queue[0]
+		f := w.queue[0]
 		w.queue = w.queue[1:]
-		if a := w.actors[q.to]; a != nil {
-			w.deliver(a, q.msg)
+		if a := w.actors[f.To]; a != nil {
+			w.deliver(a, f)
 			continue
 		}
-		out = append(out, w.execute(q))
+		out = append(out, w.execute(f))
 	}
 	w.CheckConservation()
 	return out
 }
 
-func (w *World) deliver(a *Actor, msg *cell.Cell) {
+func (w *World) deliver(a *Actor, f Flight) {
 	var m tlb.Message
-	if err := tlb.Parse(&m, msg); err != nil {
+	if err := tlb.Parse(&m, f.msg); err != nil {
 		w.T.Fatal(err)
 	}
 	im := m.AsInternal()
@@ -291,7 +288,7 @@ func (w *World) deliver(a *Actor, msg *cell.Cell) {
 		w.lt += 10
 		back := &tlb.InternalMessage{IHRDisabled: true, Bounced: true, SrcAddr: im.DstAddr, DstAddr: im.SrcAddr,
 			Amount: im.Amount, CreatedLT: w.lt, CreatedAt: w.Now, Body: body.EndCell()}
-		w.queue = append(w.queue, queued{fromAddr(im.SrcAddr), must(tlb.ToCell(back))})
+		w.enqueue(must(tlb.ToCell(back)))
 		return
 	}
 	a.Balance.Add(a.Balance, value)
@@ -326,7 +323,7 @@ func (w *World) prevBlocks() tuple.Tuple {
 	return tuple.NewTupleValue(tuple.NewTupleValue(block(last)), block(last), tuple.NewTupleValue(hundreds...))
 }
 
-func (w *World) execute(q queued) Tx {
+func (w *World) execute(q Flight) Tx {
 	w.T.Helper()
 	w.lt += 10
 	block := must(prepared.NewBlockContext(tvm.BlockOptions{
@@ -334,20 +331,20 @@ func (w *World) execute(q queued) Tx {
 	}))
 	msg, err := tvm.PrepareMessage(q.msg)
 	if err != nil {
-		w.T.Fatalf("message to %s: %v", q.to, err)
+		w.T.Fatalf("message to %s: %v", q.To, err)
 	}
-	acc := w.account(q.to)
-	before := w.Balance(q.to)
+	acc := w.account(q.To)
+	before := w.Balance(q.To)
 	res, err := w.vm.EmulateTransaction(block, acc, msg, tvm.TransactionOptions{
-		LogicalTime: int64(w.lt), RandSeed: make([]byte, 32), AccountStorageStat: w.stats[q.to], TraceHook: Hook,
+		LogicalTime: int64(w.lt), RandSeed: make([]byte, 32), AccountStorageStat: w.stats[q.To], TraceHook: Hook,
 	})
 	if err != nil {
-		w.T.Fatalf("message to %s: %v", q.to, err)
+		w.T.Fatalf("message to %s: %v", q.To, err)
 	}
 	// An internal message to an account without code is taken too: its coins stay.
 	accepted := res.Accepted || res.TransactionCell != nil
-	tx := Tx{To: q.to, Accepted: accepted, ExitCode: int32(res.ExitCode), Gas: res.GasUsed, Fees: new(big.Int)}
-	step := Step{To: q.to, Now: w.Now, LT: w.lt, Blocks: append([]Block(nil), w.Blocks...), Account: acc.ShardAccountCell().ToBOC(),
+	tx := Tx{To: q.To, Accepted: accepted, ExitCode: int32(res.ExitCode), Gas: res.GasUsed, Fees: new(big.Int)}
+	step := Step{To: q.To, Now: w.Now, LT: w.lt, Blocks: append([]Block(nil), w.Blocks...), Account: acc.ShardAccountCell().ToBOC(),
 		Message: q.msg.ToBOC(), Accepted: accepted, GasUsed: res.GasUsed, ExitCode: int32(res.ExitCode)}
 	if !accepted {
 		w.record = append(w.record, step)
@@ -365,8 +362,8 @@ func (w *World) execute(q queued) Tx {
 			tx.Op = uint32(s.MustLoadUInt(32))
 		}
 	}
-	w.accounts[q.to] = res.NextAccount
-	w.stats[q.to] = res.AccountStorageStat
+	w.accounts[q.To] = res.NextAccount
+	w.stats[q.To] = res.AccountStorageStat
 	if res.EndLT > w.lt {
 		w.lt = res.EndLT
 	}
@@ -396,15 +393,15 @@ func (w *World) execute(q queued) Tx {
 	total := parsed.TotalFees.Coins.Nano()
 	w.fees.Add(w.fees, total)
 	tx.Fees.Add(tx.Fees, total)
-	sum := new(big.Int).Set(w.Balance(q.to))
+	sum := new(big.Int).Set(w.Balance(q.To))
 	sum.Add(sum, total)
 	for _, o := range res.OutMessages {
 		om := o.Msg.AsInternal()
 		sum.Add(sum, om.Amount.Nano()).Add(sum, om.FwdFee.Nano())
-		w.queue = append(w.queue, queued{fromAddr(om.DstAddr), o.Cell})
+		w.enqueue(o.Cell)
 	}
 	if want := new(big.Int).Add(before, in); sum.Cmp(want) != 0 {
-		w.T.Errorf("transaction of %s: %s came in or was there, %s left or stayed", q.to, want, sum)
+		w.T.Errorf("transaction of %s: %s came in or was there, %s left or stayed", q.To, want, sum)
 	}
 	return tx
 }
@@ -450,11 +447,11 @@ func (w *World) Letters() (out []Letter) {
 // Fees returns all fees paid since the world began, in nano.
 func (w *World) Fees() *big.Int { return new(big.Int).Set(w.fees) }
 
-// CheckConservation fails the test unless coins minted = balances + fees.
-// Every delivery checks it.
+// CheckConservation fails the test unless coins minted = balances + coins on the
+// way + fees. Every delivery checks it.
 func (w *World) CheckConservation() {
 	w.T.Helper()
-	sum := new(big.Int).Set(w.fees)
+	sum := new(big.Int).Add(w.fees, w.inFlight())
 	for _, a := range w.actors {
 		sum.Add(sum, a.Balance)
 	}
