@@ -12,6 +12,10 @@ func (w *town) open(machines ...[32]byte) {
 	for i := range w.verifier {
 		w.stakeVerifier(i, w.jury, w.start.Params.MinStake, 0)
 	}
+	w.deployPlatforms(machines...)
+}
+
+func (w *town) deployPlatforms(machines ...[32]byte) {
 	for _, id := range machines {
 		a, si, err := PlatformAddress(w.root, id)
 		if err != nil {

@@ -1,0 +1,221 @@
+package contracts
+
+import (
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
+)
+
+// question is a registration of which Root was asked.
+type question struct {
+	node   attestation.Address
+	epoch  uint32
+	digest [32]byte // by which question and answer know each other
+	claims [32]byte
+	check  Check
+	yes    bool
+}
+
+// sameCheck compares what Root judges.
+func sameCheck(a, b Check) bool { return tvmtest.Equal(a.Cell(), b.Cell()) }
+
+// judgeNode checks what a message did to a node.
+func (c *crossing) judgeNode(d *dweller, before *NodeState, x tvmtest.Delivery) {
+	after := d.state()
+	for _, f := range x.Caused {
+		if m, err := ParseCheckRegistration(f.Body); err == nil && f.To == c.root {
+			c.asked = append(c.asked, &question{d.node, m.Epoch, m.ClaimsDigest, after.Pending.ClaimsDigest, after.Pending.Check, false})
+		}
+	}
+	if after.Epoch != before.Epoch {
+		d.judgeEpoch(before, after)
+	}
+	if had, has := before.Stake+before.Unbonding, after.Stake+after.Unbonding; has < had && !(x.Op() == opWithdraw && x.Tx.ExitCode == 0) {
+		d.slashed += had - has
+		if d.honest {
+			c.t.Errorf("an honest node lost %d of its stake by %s", had-has, opNames[x.Op()])
+		}
+	}
+	if x.Tx.Action != 0 {
+		c.t.Errorf("what a node sends is not sent: %v", *x.Tx)
+	}
+}
+
+// judgeEpoch demands that Root said yes to exactly what is registered.
+func (d *dweller) judgeEpoch(before, after *NodeState) {
+	if after.Epoch != before.Epoch+1 || after.Status != StatusActive {
+		d.t.Errorf("epoch %d, %v after epoch %d", after.Epoch, after.Status, before.Epoch)
+	}
+	d.before[after.Epoch] = d.slashed
+	for _, q := range d.c.asked {
+		if q.yes && q.node == d.node && q.claims == after.Current.ClaimsDigest && (knownClaims || sameCheck(q.check, after.Current.Check)) {
+			return
+		}
+	}
+	d.t.Errorf("registered without a yes of Root: %+v", after.Current.Check)
+}
+
+// judgeRoot notes what Root said yes to.
+func (c *crossing) judgeRoot(x tvmtest.Delivery) {
+	if m, err := ParseCheckRegistration(x.Body); err == nil && !x.Bounced {
+		for _, f := range x.Caused {
+			if _, err := ParseClaimSlot(f.Body); err == nil {
+				for _, q := range c.asked {
+					q.yes = q.yes || q.node == x.From && q.digest == m.ClaimsDigest && sameCheck(q.check, m.Check)
+				}
+			}
+		}
+	}
+	if m, err := ParseCheckCurrent(x.Body); err == nil && !x.Bounced && m.Purpose == PurposeRecheck {
+		c.excuseList(c.dwellerAt(x.From))
+	}
+	if x.Tx.Action != 0 {
+		c.t.Errorf("what Root sends is not sent: %v", *x.Tx)
+	}
+}
+
+// judgePlatform demands that a machine passes for no more nodes than it may, but
+// for those that had slots when there were more of them.
+func (c *crossing) judgePlatform(machine [32]byte, before *PlatformState, x tvmtest.Delivery) {
+	if before == nil {
+		return
+	}
+	after := c.machineState(machine)
+	switch x.Op() {
+	case opReleaseSlot:
+		c.excuseRelease(before, after)
+	case opClaimSlot:
+		c.excuseClaim(before, after)
+	}
+	if n := c.liveSlots(after); !knownFewer && n > int(after.Slots) && n > c.liveSlots(before) {
+		c.t.Errorf("a machine with %d slots passes for %d nodes", after.Slots, n)
+	}
+	if x.Tx.Action != 0 {
+		c.t.Errorf("what a platform sends is not sent: %v", *x.Tx)
+	}
+}
+
+func (c *crossing) liveSlots(p *PlatformState) (n int) {
+	for _, s := range p.Holders {
+		if s.Expires > c.Now {
+			n++
+		}
+	}
+	return n
+}
+
+// platformAt returns the machine whose platform is at an address; nil if it is none.
+func (c *crossing) platformAt(at attestation.Address) *[32]byte {
+	for _, id := range c.machines {
+		if c.platforms[id] == at {
+			return &id
+		}
+	}
+	return nil
+}
+
+// check is what holds at every moment.
+func (c *crossing) check() {
+	root := c.registry()
+	if err := root.Check(); err != nil {
+		c.t.Error(err)
+	}
+	for _, d := range c.nodes {
+		d.checkBook()
+		if d.live() {
+			d.checkSlot()
+			d.checkListed(root)
+		}
+	}
+	c.checkMachines(root)
+	c.checkVerifiers(root)
+}
+
+// checkBook demands that a node owes what its book says, and has it.
+func (d *dweller) checkBook() {
+	s := d.state()
+	var owed uint64
+	for _, c := range s.Book.Credits {
+		owed += c
+	}
+	for _, c := range s.Book.Challenges {
+		owed += c.Bond
+	}
+	if owed != s.Owed {
+		d.t.Errorf("a node says that it owes %d, its book says %d", s.Owed, owed)
+	}
+	if b := d.Balance(d.node).Uint64(); b < s.Protected() {
+		d.t.Errorf("a node holds %d and owes %d", b, s.Protected())
+	}
+	if d.honest && len(s.Book.Settled) != 0 {
+		d.t.Errorf("an honest node paid for %d faults", len(s.Book.Settled))
+	}
+}
+
+// checkSlot demands that a live node has a slot, of its epoch or of the one that
+// it asked for.
+func (d *dweller) checkSlot() {
+	s := d.state()
+	p := d.c.machineState(s.Current.Check.PlatformID)
+	if slot, ok := p.Holders[d.node]; !d.slotless[s.Epoch] && (!ok || slot.Epoch < s.Epoch || slot.Expires <= d.Now) {
+		d.t.Errorf("epoch %d is live until %d, its slot is %+v", s.Epoch, s.Expires, slot)
+	}
+}
+
+// checkListed demands that a live node is on the list, until its end at least; or
+// that Root's no to it is on its way.
+func (d *dweller) checkListed(root *RootState) {
+	s := d.state()
+	if entry, ok := root.Nodes[d.node]; ok && entry.Expires >= s.Expires {
+		return
+	}
+	for _, f := range d.OnRoute(tvmtest.Route{From: d.root, To: d.node}) {
+		if m, err := ParseCurrentChecked(f.Body); err == nil && m.Code != 0 && m.ClaimsDigest == s.Current.ClaimsDigest {
+			return
+		}
+	}
+	if d.unlisted[s.Epoch] {
+		return
+	}
+	d.t.Errorf("epoch %d is live until %d, its entry in the list is %+v", s.Epoch, s.Expires, root.Nodes[d.node])
+}
+
+// checkMachines demands that platforms know whether they are revoked, unless the
+// word is on its way; and that no slot is given for longer than a registration.
+func (c *crossing) checkMachines(root *RootState) {
+	for _, id := range c.machines {
+		p := c.machineState(id)
+		if p == nil || p.Node == (CodeID{}) {
+			continue
+		}
+		if p.Revoked != root.Revoked[id] && len(c.OnRoute(tvmtest.Route{From: c.root, To: c.platforms[id]})) == 0 {
+			c.t.Errorf("the platform is revoked: %v, the registry says %v", p.Revoked, !p.Revoked)
+		}
+		for node, slot := range p.Holders {
+			if slot.Expires > c.Now+30*day {
+				c.t.Errorf("%s holds a slot until %d", c.nameOf(node), slot.Expires)
+			}
+		}
+	}
+}
+
+// checkVerifiers demands that each holds what it owes, and that Root counts only
+// those who have a stake, unless the word of its end is on its way.
+func (c *crossing) checkVerifiers(root *RootState) {
+	for i := range c.verifier {
+		s, a := c.stakeOf(i), c.verifiersAt[i]
+		var owed uint64
+		for _, n := range s.Credits {
+			owed += n
+		}
+		if owed != s.Owed || c.Balance(a).Uint64() < s.Stake+s.Owed {
+			c.t.Errorf("verifier %d holds %d: %+v", i, c.Balance(a), s)
+		}
+		if root.Verifiers == nil {
+			continue
+		}
+		_, counted := root.Verifiers.Quorum.Keys[uint8(i)]
+		if may := s.Leaving == 0 && s.Stake >= root.Params.MinStake; counted && !may && len(c.OnRoute(tvmtest.Route{From: a, To: c.root})) == 0 {
+			c.t.Errorf("Root counts verifier %d: %+v", i, s)
+		}
+	}
+}
