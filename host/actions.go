@@ -124,6 +124,9 @@ var actions = map[string]func(json.RawMessage) (contracts.Action, error){
 		if err := strictJSON(v, &q); err != nil {
 			return nil, err
 		}
+		if q.Number == 0 {
+			return nil, fmt.Errorf("number is missing: it must be higher than that of every set before")
+		}
 		g, err := q.quorum()
 		return contracts.SetVerifiers{Verifiers: contracts.VerifierSet{Number: q.Number, Quorum: g}}, err
 	},

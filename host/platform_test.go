@@ -306,7 +306,7 @@ func TestSlotsFollowRegistry(t *testing.T) {
 	}
 	params := root.State.Params
 	params.PlatformSlots = 3
-	value, err := json.Marshal(params)
+	value, err := json.Marshal(ParamsValue(params))
 	if err != nil {
 		t.Fatal(err)
 	}

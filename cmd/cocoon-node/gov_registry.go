@@ -38,6 +38,10 @@ func showRoot(ctx context.Context, env *command.Env, r registry.Reader, addr att
 	if err != nil {
 		return err
 	}
+	return printRegistry(env, root)
+}
+
+func printRegistry(env *command.Env, root *registry.Root) error {
 	s := root.State
 	report := &registryReport{
 		Address: root.Address, Block: root.At.Seqno, Registry: host.Describe(s),

@@ -21,7 +21,7 @@ func app() *command.App {
 			stakeCommand, unstakeCommand, withdrawCommand, walletNewCommand,
 			certificateRequestCommand, certificateShowCommand, certificateReportCommand,
 			verifierStakeCommand, verifierLeaveCommand, verifierRefreshCommand, verifierWithdrawCommand, verifierShowCommand,
-			govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,
+			govInitCommand, govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,
 		},
 		Footer: "See a node at work without hardware: cocoon demo --keep",
 	}
