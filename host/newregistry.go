@@ -14,7 +14,6 @@ import (
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
-	"github.com/cocoon-go/cocoon/internal/filelock"
 )
 
 // MinRegistryValue is the least that a new registry starts with, in nano: its
@@ -57,15 +56,9 @@ func (n *NewRegistry) pay(ctx context.Context, c *chain.Client, wallet ed25519.P
 	}
 	j, err := chain.OpenDirJournal(dir)
 	if err != nil {
-		return attestation.BadInput("%w", err)
-	}
-	lock, err := filelock.Acquire(dir)
-	if errors.Is(err, filelock.ErrHeld) {
-		return attestation.BadInput("payments of %w: wait until it has ended", err)
-	} else if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	defer func() { err = errors.Join(err, j.Close()) }()
 	w, err := chain.NewWriter(ctx, c, wallet, j)
 	if err != nil {
 		return err
