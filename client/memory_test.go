@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -312,6 +313,30 @@ func TestSource(t *testing.T) {
 	}
 	f.set = set
 	want(n.Source(t.Context()))
+}
+
+// A set that is too large to remember is fetched again, and the user hears of it.
+func TestLargeSet(t *testing.T) {
+	f := newFleet(t)
+	n := f.get(1)
+	f.client.papers = newDrawer()
+	var log bytes.Buffer
+	f.client.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	for size, large := range map[int]bool{maxSets: false, maxSets + 1: true} {
+		p, err := f.client.fetchPapers(t.Context(), n.endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Reset()
+		p.size = size
+		f.client.keepPapers(p)
+		asked := f.asked
+		src, err := n.Source(t.Context())
+		if err != nil || len(src.Endorsements) != 1 || (f.asked != asked) != large || strings.Contains(log.String(), "too large to remember") != large {
+			t.Errorf("%d bytes: %d fetches, %v, %q", size, f.asked-asked, err, log.String())
+		}
+		f.client.papers = newDrawer()
+	}
 }
 
 // Of many papers those that were used last are kept.

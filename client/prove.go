@@ -70,6 +70,25 @@ func (c *Client) Prove(ctx context.Context, src Source, r *receipt.Receipt) (*re
 	return p, nil
 }
 
+// Covered checks that the log which a relay serves holds a receipt under the anchor
+// that the chain has now. It is less than a proof, and needs no old state of the
+// chain. A receipt that is not there is false, one that no anchor covers yet
+// [ErrNotAnchored].
+func (c *Client) Covered(ctx context.Context, relay string, n *registry.Node, r *receipt.Receipt) error {
+	if n.Anchor.Size <= r.Head.Index {
+		return attestation.Unknown("%w: the anchor has %d leaves, the receipt is leaf %d", ErrNotAnchored, n.Anchor.Size, r.Head.Index)
+	}
+	tiles, err := c.tiles(relay, n.Anchor.Size, n.Anchor.Root)
+	if err != nil {
+		return err
+	}
+	hashes, err := tiles.InclusionProof(ctx, r.Head.Index)
+	if err != nil {
+		return err
+	}
+	return translog.VerifyInclusion(r.Head.LeafHash(), r.Head.Index, n.Anchor.Size, n.Anchor.Root, hashes)
+}
+
 // tiles reads a log of a size and root from a relay.
 func (c *Client) tiles(relay string, size uint64, root [32]byte) (*translog.TileReader, error) {
 	return translog.NewTileReader(size, root, func(ctx context.Context, path string) ([]byte, error) {

@@ -37,12 +37,26 @@ func (n *Node) Source(ctx context.Context) (Source, error) {
 	if _, err := c.judge(p, n.verified.Registered()); err != nil {
 		return Source{}, err
 	}
-	c.papers.put(p)
+	c.keepPapers(p)
 	return c.source(n, p), nil
 }
 
 func (c *Client) source(n *Node, p *papers) Source {
 	return Source{n.endpoint, p.bundle, c.withOwn(p.files)}
+}
+
+// FetchSource asks a relay for what a proof needs of an enclave, by its claims
+// digest. A relay that serves another enclave now is an [attestation.UnknownError].
+// Nothing is verified: that is VerifyProof's work.
+func (c *Client) FetchSource(ctx context.Context, endpoint string, claims [32]byte) (Source, error) {
+	p, err := c.fetchPapers(ctx, endpoint)
+	if err != nil {
+		return Source{}, err
+	}
+	if p.parsed.Digest() != claims {
+		return Source{}, attestation.Unknown("the relay %s serves the bundle of another epoch now", endpoint)
+	}
+	return Source{endpoint, p.bundle, c.withOwn(p.files)}, nil
 }
 
 // withOwn adds the endorsements that this client brings.
@@ -98,7 +112,8 @@ func (c *Client) judge(p *papers, r *attestation.Registered) (*attestation.Verif
 }
 
 // Limits of what is kept of papers, in bytes. A bundle has some 50 KB; nodes whose
-// operators fetch the same documents share them.
+// operators fetch the same documents share them. A set that is larger than all may be
+// is not kept: it is fetched again when a receipt needs it.
 const (
 	maxBundles = 8 << 20
 	maxSets    = 4 << 20
@@ -115,6 +130,14 @@ type drawer struct {
 func newDrawer() drawer {
 	const entries = 1 << 12
 	return drawer{bundles: newLRU[[32]byte, *papers](entries, maxBundles), sets: newLRU[[32]byte, []EndorsementFile](entries, maxSets)}
+}
+
+// keepPapers keeps papers that were verified.
+func (c *Client) keepPapers(p *papers) {
+	if p.size > maxSets {
+		c.cfg.Log.Warn("a node's endorsements are too large to remember: they are fetched from it again to keep a receipt", "bytes", p.size, "limit", maxSets)
+	}
+	c.papers.put(p)
 }
 
 // put keeps papers that were verified.

@@ -62,7 +62,7 @@ func (c *Client) verifyPapers(ctx context.Context, rec *registry.Node, root *reg
 	if err != nil {
 		return nil, err
 	}
-	c.papers.put(p)
+	c.keepPapers(p)
 	// What is answered now is judged later at the time of its anchor, so a verdict
 	// is looked at anew a merge delay before its end.
 	ends := v.NotAfter().Add(-root.MergeDelay)

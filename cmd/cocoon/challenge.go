@@ -81,7 +81,7 @@ func challenge(ctx context.Context, env *command.Env, s *settings, walletFile st
 	}
 	m := &contracts.ChallengeReceipt{ChainID: id, Payout: w.Address(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
 	m.Sign(f.HolderKey())
-	check := func() error { return challengeable(ctx, sess, root, f.Receipt, src, unread) }
+	check := func() error { return challengeable(ctx, sess, root, f.Receipt, src.Endpoint, unread) }
 	payments := filepath.Join(filepath.Dir(env.Args[0]), "payments")
 	if _, err := os.Stat(payments); err != nil && !collect { // nothing was begun here: nothing is made yet
 		if err := check(); err != nil {
@@ -149,7 +149,7 @@ func collected(ctx context.Context, env *command.Env, o *host.Operator, node att
 
 // challengeable finds out whether a challenge could be won, before anything is
 // spent.
-func challengeable(ctx context.Context, sess *session, root *registry.Root, r *receipt.Receipt, src client.Source, unread bool) error {
+func challengeable(ctx context.Context, sess *session, root *registry.Root, r *receipt.Receipt, relay string, unread bool) error {
 	n, err := registry.Reader{Reader: sess.chain}.Node(ctx, r.Head.Node)
 	if err != nil {
 		return err
@@ -170,9 +170,9 @@ func challengeable(ctx context.Context, sess *session, root *registry.Root, r *r
 		return attestation.Refused("a challenge had to come before %s", end.UTC().Format(time.RFC3339))
 	}
 	if n.Endpoint != "" {
-		src.Endpoint = n.Endpoint
+		relay = n.Endpoint
 	}
-	_, err = sess.Prove(ctx, src, r)
+	err = sess.Covered(ctx, relay, n, r)
 	var false_ *attestation.FalseError
 	switch {
 	case err == nil:

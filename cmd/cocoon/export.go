@@ -59,17 +59,17 @@ var receiptExportCommand = &command.Command{
 			if err != nil {
 				return err
 			}
-			src.Endorsements = append(slices.DeleteFunc(src.Endorsements, func(f client.EndorsementFile) bool {
-				return slices.ContainsFunc(more, func(m client.EndorsementFile) bool { return m.Name == f.Name })
-			}), more...)
 			sess, err := s.connect(ctx, env, nil)
 			if err != nil {
 				return err
 			}
 			defer sess.close()
-			if src.Endpoint, err = relayNow(ctx, sess, f.Receipt, src.Endpoint); err != nil {
+			if src, err = complete(ctx, sess, env.Args[0], f.Receipt, src); err != nil {
 				return err
 			}
+			src.Endorsements = append(slices.DeleteFunc(src.Endorsements, func(f client.EndorsementFile) bool {
+				return slices.ContainsFunc(more, func(m client.EndorsementFile) bool { return m.Name == f.Name })
+			}), more...)
 			if *wait > 0 {
 				wctx, cancel := context.WithTimeout(ctx, *wait)
 				_, err := sess.WaitAnchored(wctx, f.Receipt, 500*time.Millisecond)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,8 +24,9 @@ import (
 type keeper struct {
 	dir string
 
-	mu    sync.Mutex
-	known map[[32]byte]time.Time // by claims digest: end of the verdict whose documents are there; guarded by mu
+	storing sync.Mutex // held while a source is stored: of answers that end at once one does it
+	mu      sync.Mutex
+	known   map[[32]byte]time.Time // by claims digest: end of the verdict whose documents are there; guarded by mu
 }
 
 // newKeeper returns the keeper of a directory; "" means receipts/ in the
@@ -45,18 +48,43 @@ func (k *keeper) open() error {
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return attestation.BadInput("the directory for receipts: %w; name another with --receipts", err)
 	}
+	return k.sweep()
+}
+
+// sweep removes what a process that was killed had begun to write, an hour ago or
+// more.
+func (k *keeper) sweep() error {
+	begun, err := filepath.Glob(globQuote(k.dir) + "/.*.*.*")
+	if err != nil {
+		return err
+	}
+	for _, path := range begun {
+		kinds := []string{".receipt.", ".bundle.", ".relay.", ".endorsements."}
+		if !slices.ContainsFunc(kinds, func(k string) bool { return strings.Contains(filepath.Base(path), k) }) {
+			continue
+		}
+		if fi, err := os.Lstat(path); err == nil && fi.Mode().IsRegular() && time.Since(fi.ModTime()) > time.Hour {
+			if err := atomicfile.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
 // keep stores the receipt of an answer under a name, and what its proof needs.
 // An empty name makes one of time and index.
 func (k *keeper) keep(ctx context.Context, name string, f *receipt.File, n *client.Node) (path string, err error) {
+	return k.store(name, f, n.Verified().NotAfter(), func() (client.Source, error) { return n.Source(ctx) })
+}
+
+// store is keep for a receipt of a verdict that ends at a time. The receipt comes
+// first: nobody can give it a second time, while the node still serves the rest, and
+// a process that is killed in between leaves no papers without a receipt.
+func (k *keeper) store(name string, f *receipt.File, ends time.Time, source func() (client.Source, error)) (path string, err error) {
 	h := &f.Receipt.Head
 	if name == "" {
 		name = fmt.Sprintf("%d-%x-%d", h.Time, h.Node.Hash[:4], h.Index)
-	}
-	if err := k.keepSource(ctx, n); err != nil {
-		return "", err
 	}
 	enc, err := f.Encode()
 	if err != nil {
@@ -66,27 +94,37 @@ func (k *keeper) keep(ctx context.Context, name string, f *receipt.File, n *clie
 	if err := atomicfile.Create(path, enc, 0o600); err != nil {
 		return "", err
 	}
+	if err := k.storeSource(f.Receipt, ends, source); err != nil {
+		return "", fmt.Errorf("%s is kept, but not what its proof needs: %w; export it while the node runs", path, err)
+	}
 	return path, nil
 }
 
 // maxKnown bounds the memory of what is there. What was forgotten is looked at again.
 const maxKnown = 10_000
 
-// keepSource stores what a proof needs of a node, when the node was verified anew:
-// answers until then are proved by the same documents.
-func (k *keeper) keepSource(ctx context.Context, n *client.Node) error {
-	digest, ends := n.Verified().Digest(), n.Verified().NotAfter()
-	k.mu.Lock()
-	there := k.known[digest].Equal(ends)
-	k.mu.Unlock()
-	if there {
+// storeSource stores what a proof needs of a node, when the node was verified anew:
+// answers from then on are proved by the same documents.
+func (k *keeper) storeSource(r *receipt.Receipt, ends time.Time, source func() (client.Source, error)) error {
+	digest := r.Body.ClaimsDigest
+	there := func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.known[digest].Equal(ends)
+	}
+	if there() {
 		return nil
 	}
-	src, err := n.Source(ctx)
+	k.storing.Lock()
+	defer k.storing.Unlock()
+	if there() {
+		return nil
+	}
+	src, err := source()
 	if err != nil {
 		return err
 	}
-	if err := keptSource(k.dir, digest).add(src); err != nil {
+	if err := keptSource(k.dir, digest).add(src, r.Head.Time); err != nil {
 		return err
 	}
 	k.mu.Lock()
@@ -98,18 +136,36 @@ func (k *keeper) keepSource(ctx context.Context, n *client.Node) error {
 	return nil
 }
 
-// loadReceipt reads NAME.receipt and what lies beside it.
+// loadReceipt reads NAME.receipt and what lies beside it. Without a bundle there the
+// source is empty: see complete.
 func loadReceipt(path string) (*receipt.File, client.Source, error) {
-	var src client.Source
 	f, err := readReceiptFile(path)
 	if err != nil {
-		return nil, src, err
+		return nil, client.Source{}, err
 	}
-	src, err = keptSource(filepath.Dir(path), f.Receipt.Body.ClaimsDigest).read()
+	src, err := keptSource(filepath.Dir(path), f.Receipt.Body.ClaimsDigest).read(f.Receipt.Head.Time)
 	if err != nil {
-		return nil, src, err
+		return nil, client.Source{}, err
 	}
 	return f, src, nil
+}
+
+// complete brings a source up to date: where the log of the receipt's node is served
+// now, and what is not kept beside the receipt, as long as the node serves it.
+func complete(ctx context.Context, sess *session, path string, r *receipt.Receipt, src client.Source) (client.Source, error) {
+	relay, err := relayNow(ctx, sess, r, src.Endpoint)
+	if err != nil {
+		return client.Source{}, err
+	}
+	src.Endpoint = relay
+	if src.Bundle != nil {
+		return src, nil
+	}
+	digest := r.Body.ClaimsDigest
+	if src, err = sess.FetchSource(ctx, relay, digest); err != nil {
+		return client.Source{}, attestation.Unknown("the bundle of the enclave that gave this receipt is not beside it (%s.bundle), and its node does not serve it: %w", keptSource(filepath.Dir(path), digest), err)
+	}
+	return src, nil
 }
 
 func readReceiptFile(path string) (*receipt.File, error) {

@@ -128,7 +128,7 @@ func proveNow(ctx context.Context, sess *session, path string) (*receipt.Proof, 
 	if err != nil {
 		return nil, err
 	}
-	if src.Endpoint, err = relayNow(ctx, sess, f.Receipt, src.Endpoint); err != nil {
+	if src, err = complete(ctx, sess, path, f.Receipt, src); err != nil {
 		return nil, err
 	}
 	return sess.Prove(ctx, src, f.Receipt)

@@ -395,14 +395,32 @@ func TestNotCovered(t *testing.T) {
 	wantError(t, err, unknown, "", "trusted")
 
 	// a relay that lies about the log's tiles, or hides them
+	covered := func(relay string, x *receipt.Receipt) error {
+		rec, err := w.reader.Node(ctx, r.node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Covered(ctx, relay, rec, x)
+	}
+	if err := covered(l.url, second); err != nil {
+		t.Error(err)
+	}
+	foreignLeaf := *second
+	foreignLeaf.Head.Time++
+	wantError(t, covered(l.url, &foreignLeaf), isFalse, "", "not in the tree")
+	if err := covered(l.url, third); !errors.Is(err, client.ErrNotAnchored) {
+		t.Errorf("not ErrNotAnchored: %v", err)
+	}
 	changed := r.newRelay(t, func(l *relay) { l.tile = func(_ string, b []byte) []byte { b[0] ^= 1; return b } })
 	src.Endpoint = changed.url
 	_, err = u.Prove(ctx, src, first)
 	wantError(t, err, isFalse, "", "tile")
+	wantError(t, covered(changed.url, first), isFalse, "", "tile")
 	hidden := r.newRelay(t, func(l *relay) { l.tile = func(string, []byte) []byte { return nil } })
 	src.Endpoint = hidden.url
 	_, err = u.Prove(ctx, src, first)
 	wantError(t, err, unknown, "", "tile")
+	wantError(t, covered(hidden.url, first), unknown, "", "tile")
 
 	// nothing was lost by waiting
 	src.Endpoint = l.url
