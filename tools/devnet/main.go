@@ -54,7 +54,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.Usage = func() {
 		fmt.Fprint(fs.Output(), usage)
 		fs.PrintDefaults()
-		fmt.Fprint(fs.Output(), "\nExample:\n  devnet --dir ./chain --out ton-global.json --faucet-seed faucet.seed\n")
+		fmt.Fprint(fs.Output(), "\nExample:\n  devnet --dir ./chain --out ton-global.json --faucet-seed faucet.seed\n"+
+			"  devnet --network ./net --enclave ./bin/cocoon-enclave\n")
 	}
 	var (
 		o        devnet.Options
@@ -62,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		seedOut  = fs.String("faucet-seed", "", "write the secret of the faucet's V5R1 wallet, 64 hex digits, to this `file` (mode 0600)")
 		accounts = map[attestation.Address]uint64{}
 		globalID = fs.Int("chain-id", devnet.DefaultGlobalID, "chain id of a new chain")
+		whole    networkFlags
 		verbose  = fs.Bool("v", false, "log what liteservers do")
 		manual   = fs.Bool("manual", false, "make no block but the first ones; for looking at a stored chain")
 	)
@@ -71,6 +73,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.IntVar(&o.Validators, "validators", 1, "number of validators of a new chain")
 	fs.DurationVar(&o.BlockInterval, "interval", 200*time.Millisecond, "time between blocks")
 	fs.BoolVar(&o.DeferInternal, "defer", false, "deliver internal messages one block later, as a busy network does")
+	fs.StringVar(&whole.dir, "network", "", "make a registry and a simulated platform too, with a policy, a wallet and a governor's key, in this new `directory`")
+	fs.StringVar(&whole.enclave, "enclave", "", "the cocoon-enclave `program` that the registry of --network lists")
+	fs.BoolVar(&whole.stakes, "stakes", false, "nodes of --network need a stake of 10 coins, and can lose it")
 	fs.Func("fund", "on a new chain, give an address a balance: `ADDRESS=COINS`; may be repeated", func(s string) error {
 		a, n, err := parseFund(s)
 		if err == nil {
@@ -102,7 +107,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	o.Accounts, o.GlobalID = accounts, int32(*globalID)
-	c, err := devnet.Start(o)
+	c, err := whole.start(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/devnet"
+	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/enclave/device/simdevice"
 )
 
 // serve runs the command until the test asks it to stop.
@@ -90,11 +95,70 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// TestNetwork: a registry that lists the given program, with keys that belong to
+// it, in a new directory only.
+func TestNetwork(t *testing.T) {
+	dir := t.TempDir()
+	program, net := filepath.Join(dir, "enclave"), filepath.Join(dir, "net")
+	if err := os.WriteFile(program, []byte("a program"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stop := serve(t, "--network", net, "--enclave", program, "--stakes", "--interval", "20ms", "--out", filepath.Join(dir, "global.json"))
+	cfg, err := chain.ParseGlobalConfig(waitFile(t, filepath.Join(dir, "global.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := attestation.ParseAddress(strings.TrimSpace(string(waitFile(t, filepath.Join(net, "registry.txt")))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cl, err := chain.Dial(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	root, err := registry.Reader{Reader: cl}.Root(ctx, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := simdevice.Measurement(program)
+	if err != nil || !slices.Equal(root.Measurements, [][32]byte{m}) || root.MinStake != 10e9 {
+		t.Errorf("registry %+v, want measurement %x (%v)", root, m, err)
+	}
+	governor, err := chain.ParseWalletKey(string(waitFile(t, filepath.Join(net, "governor.seed"))))
+	if err != nil || root.State.Governance.Keys[0] != [32]byte(governor.Public().(ed25519.PublicKey)) {
+		t.Errorf("governor's key: %v", err)
+	}
+	operator, err := chain.ParseWalletKey(string(waitFile(t, filepath.Join(net, "operator.seed"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := chain.NewWallet(operator, devnet.DefaultGlobalID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if acc, err := cl.Account(ctx, w.Address()); err != nil || acc.Balance.Cmp(big.NewInt(100e9)) != 0 {
+		t.Errorf("operator's wallet: %v, %v", acc, err)
+	}
+	for _, name := range []string{"governor.seed", "operator.seed"} {
+		if st, err := os.Stat(filepath.Join(net, name)); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, st.Mode(), err)
+		}
+	}
+	stop()
+	if err := run(t.Context(), []string{"--network", net, "--enclave", program}, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("the same directory again: %v", err)
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"--interval", "0s"}, {"extra"}, {"--listen", "localhost:1"}, {"--listen", "[::1]:0"}, {"--fund", "x"},
 		{"--fund", attestation.Address{}.String() + "=1.0000000001"}, {"--liteservers", "99"},
 		{"--chain-id", "-239"}, {"--chain-id", "-3"}, {"--chain-id", "4294967057"},
+		{"--network", "new"}, {"--enclave", "main.go"}, {"--stakes"}, {"--network", "new", "--enclave", "missing"}, {"--network", "new", "--enclave", "main.go", "--dir", "d"},
 	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
 			t.Errorf("%v: accepted", args)
