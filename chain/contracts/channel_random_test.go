@@ -40,11 +40,16 @@ func (w *walk) run() {
 	w.end()
 }
 
-// step sends one message. Whether it is taken is the contract's business.
+// step lets time go by and sends one message.
 func (w *walk) step() {
+	w.Now += uint32(w.rng.IntN(day))
+	w.act()
+}
+
+// act sends one message. Whether it is taken is the contract's business.
+func (w *walk) act() {
 	actors := []*tvmtest.Actor{w.funder, w.payee, w.anybody}
 	from := actors[w.rng.IntN(len(actors))]
-	w.Now += uint32(w.rng.IntN(day))
 	w.payee.Refuse = w.rng.IntN(4) == 0
 	value := ValueChannel
 	if w.rng.IntN(5) == 0 {

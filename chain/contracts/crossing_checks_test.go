@@ -198,6 +198,20 @@ func (c *crossing) checkMachines(root *RootState) {
 	}
 }
 
+// judgeVerifier demands that a stake leaves only when all is over that the verifier
+// could certify while Root counted it, but for what messages waited.
+func (c *crossing) judgeVerifier(i int, before *VerifierState, x tvmtest.Delivery) {
+	after := c.stakeOf(i)
+	if x.Op() == opWithdrawVerifier && after.Stake < before.Stake {
+		if over := c.counted[i] + c.start.Params.Unbonding; c.Now+2*c.longest < over {
+			c.t.Errorf("the stake of verifier %d left %d s too early", i, over-c.Now)
+		}
+	}
+	if x.Tx.Action != 0 {
+		c.t.Errorf("what a verifier sends is not sent: %v", *x.Tx)
+	}
+}
+
 // checkVerifiers demands that each holds what it owes, and that Root counts only
 // those who have a stake, unless the word of its end is on its way.
 func (c *crossing) checkVerifiers(root *RootState) {
@@ -214,6 +228,9 @@ func (c *crossing) checkVerifiers(root *RootState) {
 			continue
 		}
 		_, counted := root.Verifiers.Quorum.Keys[uint8(i)]
+		if counted {
+			c.counted[i] = c.Now
+		}
 		if may := s.Leaving == 0 && s.Stake >= root.Params.MinStake; counted && !may && len(c.OnRoute(tvmtest.Route{From: a, To: c.root})) == 0 {
 			c.t.Errorf("Root counts verifier %d: %+v", i, s)
 		}

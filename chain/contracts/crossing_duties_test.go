@@ -12,8 +12,8 @@ import (
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
-// duties are what the honest do again and again by what they see.
-func (c *crossing) duties() {
+// allDuties are what the honest do again and again by what they see.
+func (c *crossing) allDuties() (next uint32) {
 	for _, d := range c.nodes[:2] {
 		d.duty()
 	}
@@ -24,6 +24,10 @@ func (c *crossing) duties() {
 	for i := range c.verifier[:3] {
 		c.refresh(i)
 	}
+	if c.closing {
+		return 6 * 3600
+	}
+	return 1800
 }
 
 // duty is what an operator and his enclave do.

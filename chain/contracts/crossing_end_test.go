@@ -30,15 +30,7 @@ func (c *crossing) end() {
 	c.count()
 }
 
-// rest lets time go by; the honest go on, and all arrives.
-func (c *crossing) rest(time uint32) {
-	for end := c.Now + time; c.Now < end; {
-		c.pass(min(6*3600, end-c.Now))
-		c.drain()
-	}
-}
-
-// ask sends a message that must be taken, and lets all arrive.
+// insist sends a message that must be taken, and lets all arrive.
 func (c *crossing) insist(from *tvmtest.Actor, to attestation.Address, value uint64, m bodyMaker) {
 	b := c.send(from, to, value, m)
 	code := int32(-1)
@@ -71,6 +63,7 @@ func (c *crossing) goAway() {
 		if d.live() {
 			c.insist(d.operator, d.node, ValueCheck, &Retire{QueryID: uint64(c.Now)})
 		}
+		d.leaveNothing()
 		if s := d.state(); s.Stake > 0 {
 			c.insist(d.operator, d.node, ValueSmall, &Unbond{QueryID: uint64(c.Now), Amount: s.Stake})
 		}
@@ -89,6 +82,23 @@ func (c *crossing) goAway() {
 		if b := d.Balance(d.node).Uint64(); b > NodeReserveRetired+storageDue {
 			c.insist(d.operator, d.node, ValueSmall, &Withdraw{QueryID: uint64(c.Now) + 1, Surplus: b - NodeReserveRetired - storageDue})
 		}
+	}
+}
+
+// leaveNothing has anybody ask about a node that is not registered: then it is off
+// the list, and its machine's slot is free.
+func (d *dweller) leaveNothing() {
+	s := d.state()
+	if s.Epoch == 0 {
+		return // nobody can ask: time ends its entry
+	}
+	d.c.insist(d.c.attacker, d.node, ValueCheck, &Recheck{QueryID: uint64(d.Now)})
+	if entry, ok := d.c.registry().Nodes[d.node]; ok {
+		d.t.Errorf("%s is not registered, its entry in the list is %+v", d.name, entry)
+	}
+	p := d.c.machineState(s.Current.Check.PlatformID)
+	if slot, ok := p.Holders[d.node]; ok && slot.Expires > d.Now && !knownLost {
+		d.t.Errorf("%s is not registered and can't give back its slot %+v", d.name, slot)
 	}
 }
 

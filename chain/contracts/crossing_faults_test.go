@@ -7,8 +7,8 @@ import (
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
-// pass delivers the first message on the way from one account to another.
-func (f *fixture) pass(from, to attestation.Address) tvmtest.Delivery {
+// hop delivers the first message on the way from one account to another.
+func (f *fixture) hop(from, to attestation.Address) tvmtest.Delivery {
 	f.t.Helper()
 	return f.Deliver(tvmtest.Route{From: from, To: to})
 }
@@ -30,19 +30,19 @@ func TestCrossingRetire(t *testing.T) {
 	f, platform := newHeld(t, 1)
 	op := f.operator.Address
 	f.send(f.operator, ValueCheck, &Retire{QueryID: 1})
-	f.pass(op, f.node)
-	f.pass(f.node, f.root)
+	f.hop(op, f.node)
+	f.hop(f.node, f.root)
 	// The answer of Root waits.
 	f.send(f.operator, ValueRegister, f.registration(f.heads()))
-	f.pass(op, f.node)
-	f.pass(f.node, f.root)
-	f.pass(f.root, platform)
-	f.pass(platform, f.node)
+	f.hop(op, f.node)
+	f.hop(f.node, f.root)
+	f.hop(f.root, platform)
+	f.hop(platform, f.node)
 	if s := f.nodeState(); s.Status != StatusActive || s.Epoch != 2 {
 		t.Fatalf("not registered again: %+v", s)
 	}
-	f.pass(f.root, f.node)
-	f.pass(f.node, platform)
+	f.hop(f.root, f.node)
+	f.hop(f.node, platform)
 	if h := f.platformState(platform).Holders; h[f.node].Epoch != 2 {
 		t.Errorf("epoch 2 is registered, holders are %v", h)
 	}
@@ -55,17 +55,17 @@ func TestCrossingRecheck(t *testing.T) {
 	f, platform := newHeld(t, 1)
 	op, any := f.operator.Address, f.anybody.Address
 	f.send(f.operator, ValueRegister, f.registration(f.heads()))
-	f.pass(op, f.node)
-	f.pass(f.node, f.root)
+	f.hop(op, f.node)
+	f.hop(f.node, f.root)
 	f.Now += pendingTimeout
 	f.sendTo(f.root, f.anybody, ValueGovern, f.approved(f.decision(RevokePlatform{f.platformID()})))
-	f.pass(any, f.root)
+	f.hop(any, f.root)
 	f.send(f.anybody, ValueCheck, &Recheck{})
-	f.pass(any, f.node)
-	f.pass(f.node, f.root)
-	f.pass(f.root, f.node)
-	f.pass(f.root, platform) // the claim, before the revocation
-	f.pass(platform, f.node)
+	f.hop(any, f.node)
+	f.hop(f.node, f.root)
+	f.hop(f.root, f.node)
+	f.hop(f.root, platform) // the claim, before the revocation
+	f.hop(platform, f.node)
 	if _, listed := f.rootState().Nodes[f.node]; !listed && f.nodeState().Status == StatusActive {
 		t.Errorf("epoch %d is registered and not listed", f.nodeState().Epoch)
 	}
@@ -80,15 +80,15 @@ func TestCrossingShorter(t *testing.T) {
 	before := f.platformState(platform).Holders[f.node]
 	m := f.certified(f.heads(), func(c *Certificate) { c.PlatformID, c.Expiry = f.platformID(), f.Now+day })
 	f.send(f.operator, ValueRegister, m)
-	f.pass(op, f.node)
-	f.pass(f.node, f.root)
-	f.pass(f.root, platform)
+	f.hop(op, f.node)
+	f.hop(f.node, f.root)
+	f.hop(f.root, platform)
 	f.Now += pendingTimeout
 	f.send(f.operator, 2*ValueSmall, &Stake{})
-	f.pass(op, f.node)
+	f.hop(op, f.node)
 	f.send(f.operator, ValueSmall, &Unbond{Amount: 1})
-	f.pass(op, f.node)
-	f.pass(platform, f.node)
+	f.hop(op, f.node)
+	f.hop(platform, f.node)
 	s := f.nodeState()
 	if slot := f.platformState(platform).Holders[f.node]; s.Status != StatusActive || slot.Expires < s.Expires {
 		t.Errorf("%v until %d, slot %+v, was %+v", s.Status, s.Expires, slot, before)
@@ -102,21 +102,21 @@ func TestCrossingLost(t *testing.T) {
 	f, platform := newHeld(t, 1)
 	op, any := f.operator.Address, f.anybody.Address
 	f.send(f.operator, ValueRegister, f.registration(f.heads()))
-	f.pass(op, f.node)
-	f.pass(f.node, f.root)
+	f.hop(op, f.node)
+	f.hop(f.node, f.root)
 	f.Now += pendingTimeout
 	f.send(f.operator, ValueCheck, &Retire{})
-	f.pass(op, f.node)
-	f.pass(f.node, f.root)
-	f.pass(f.root, platform)
-	f.pass(platform, f.node) // refused: nothing waits
-	f.pass(f.root, f.node)
-	f.pass(f.node, platform)
+	f.hop(op, f.node)
+	f.hop(f.node, f.root)
+	f.hop(f.root, platform)
+	f.hop(platform, f.node) // refused: nothing waits
+	f.hop(f.root, f.node)
+	f.hop(f.node, platform)
 	f.send(f.anybody, ValueCheck, &Recheck{})
-	f.pass(any, f.node)
-	f.pass(f.node, f.root)
-	f.pass(f.root, f.node)
-	f.pass(f.node, platform)
+	f.hop(any, f.node)
+	f.hop(f.node, f.root)
+	f.hop(f.root, f.node)
+	f.hop(f.node, platform)
 	if h := f.platformState(platform).Holders; len(h) != 0 {
 		t.Errorf("%v, holders are %v", f.nodeState().Status, h)
 	}
@@ -164,13 +164,13 @@ func TestCrossingSameClaims(t *testing.T) {
 	op := f.operator.Address
 	h := f.heads()
 	f.send(f.operator, ValueRegister, f.certified(h, func(c *Certificate) { c.PlatformID = f.platformID() }))
-	f.pass(op, f.node)
-	f.pass(f.node, f.root)
-	f.pass(f.root, platform)
+	f.hop(op, f.node)
+	f.hop(f.node, f.root)
+	f.hop(f.root, platform)
 	f.Now += pendingTimeout
 	f.send(f.operator, ValueRegister, f.certified(h, func(c *Certificate) { c.PlatformID, c.Measurement = f.platformID(), of32(7) }))
-	f.pass(op, f.node)
-	f.pass(platform, f.node)
+	f.hop(op, f.node)
+	f.hop(platform, f.node)
 	if s := f.nodeState(); s.Status == StatusActive {
 		t.Errorf("registered with %+v", s.Current.Check)
 	}

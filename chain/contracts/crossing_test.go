@@ -141,3 +141,28 @@ func shrink(steps []int, fails func([]int) bool) []int {
 	}
 	return steps
 }
+
+// TestShrink keeps the steps that a failure needs, and no others.
+func TestShrink(t *testing.T) {
+	steps := make([]int, 100)
+	for i := range steps {
+		steps[i] = i
+	}
+	got := shrink(steps, func(s []int) bool { return slices.Contains(s, 3) && slices.Contains(s, 77) })
+	if !slices.Equal(got, []int{3, 77}) {
+		t.Errorf("kept %v", got)
+	}
+}
+
+// TestProbe ends a run at its first failure, and its cleanups run.
+func TestProbe(t *testing.T) {
+	p, clean := &probe{TB: t}, false
+	p.run(func() {
+		p.Cleanup(func() { clean = true })
+		p.Errorf("%d are too many", 3)
+		t.Error("the run goes on")
+	})
+	if p.failure != "3 are too many" || p.class != "%d are too many" || !clean {
+		t.Errorf("failure %q of class %q, cleaned %v", p.failure, p.class, clean)
+	}
+}

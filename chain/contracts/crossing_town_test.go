@@ -15,21 +15,18 @@ import (
 // crossing is a town whose messages wait until a step delivers them.
 type crossing struct {
 	*fixture
-	seed  uint64
-	rng   *rand.Rand // of the step that is under way
+	carrier
 	story *strings.Builder
 	names map[attestation.Address]string
 
-	longest    uint32 // s; no message waits longer
-	deliveries int    // of 100 steps
-	slow       uint64 // of 100 routes, for a while
-	beat       uint32 // when the honest look again
-	closing    bool   // nobody begins anything new
+	deliveries int  // of 100 steps
+	closing    bool // nobody begins anything new
 
 	nodes            []*dweller
 	machines         [][32]byte
 	platforms        map[[32]byte]attestation.Address
 	verifiersAt      []attestation.Address
+	counted          map[int]uint32 // when Root counted a verifier last
 	readRoot         cached[*RootState]
 	readMachines     map[[32]byte]*cached[*PlatformState]
 	readVerifiers    []cached[*VerifierState]
@@ -85,10 +82,11 @@ func newCrossing(t *probe, seed uint64, story *strings.Builder) *crossing {
 		p.AnswerWindow, p.Unbonding, p.GovernanceDelay, p.RegistrationValidity = day, 2*day+1200, 2*day+1201, 8*3600
 	})
 	c := &crossing{
-		fixture: f, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), story: story,
+		fixture: f, carrier: carrier{world: f.World, seed: seed, rng: rand.New(rand.NewPCG(seed, 1))}, story: story,
 		names: map[attestation.Address]string{{}: "outside", f.root: "Root", f.anybody.Address: "anybody"},
 		due:   map[string]func(tvmtest.Delivery, *NodeState){}, done: map[string]uint32{}, messages: map[*tvmtest.Actor]uint64{},
 		platforms: map[[32]byte]attestation.Address{}, readMachines: map[[32]byte]*cached[*PlatformState]{},
+		counted: map[int]uint32{},
 	}
 	c.longest = []uint32{60, 900, 3600, 3 * 3600}[c.rng.IntN(4)]
 	c.deliveries, c.slow = 45+c.rng.IntN(40), c.rng.Uint64N(50)
@@ -117,7 +115,7 @@ func newCrossing(t *probe, seed uint64, story *strings.Builder) *crossing {
 	c.settle(town, "moving", true, machineSNP)
 	c.settle(town, "bad", false, machineSNP)
 	c.settle(town, "rogue", false, f.platformID())
-	c.beat = c.Now + 1800
+	c.arrive, c.duties, c.beat = c.deliver, c.allDuties, c.Now+1800
 	c.Hold()
 	return c
 }

@@ -121,3 +121,11 @@ func (w *World) inFlight() *big.Int {
 	}
 	return sum
 }
+
+// Release delivers all that waits, in the order in which it was sent, and from now
+// on what is sent at once.
+func (w *World) Release() []Tx {
+	w.T.Helper()
+	w.hold = false
+	return w.run()
+}
