@@ -263,7 +263,7 @@ func TestSlots(t *testing.T) {
 	err = third.do(t.Context(), "register all the same", func(q uint64) ([]chain.Message, error) {
 		body, err := registration(evidence(late, attestation.KindTDX), &claims.Heads, q)
 		return []chain.Message{{To: third.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
-	}, third.Node)
+	}, third.Node, third.Registry)
 	wantRefusal(t, err, contracts.CodeNoSlot, false, "ERR_NO_SLOT")
 	p.record(2)
 
@@ -276,8 +276,8 @@ func TestSlots(t *testing.T) {
 	if cost -= p.balance(first); cost > 45_000_000 {
 		t.Errorf("a later boot costs %d", cost)
 	}
-	if s := p.record(2).State.Holders[first.Node]; s.Epoch != 2 {
-		t.Errorf("the slot is of epoch %d", s.Epoch)
+	if n, err := first.Record(t.Context()); err != nil || n.Current != 2 || p.record(2).State.Holders[first.Node].LT != n.State.Current.LT {
+		t.Errorf("the slot is not that of epoch 2: %v", err)
 	}
 	if n := p.renewals(2); n != 1 {
 		t.Errorf("the registry was asked %d times", n)

@@ -60,7 +60,7 @@ func (o *Operator) sendProof(ctx context.Context, b *attestation.Bundle, p *proo
 	err := o.do(ctx, registering(b), func(query uint64) ([]chain.Message, error) {
 		body, err := p.body(query)
 		return []chain.Message{{To: o.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
-	}, o.Node)
+	}, o.Node, o.Registry) // the registry answers when it has taken a node off its list
 	if err == nil {
 		o.remember(ctx, o.Log, p.platform)
 	}

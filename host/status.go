@@ -27,6 +27,7 @@ type ChainStatus struct {
 	Epoch        uint32              `json:"epoch"`
 	RegisteredAt time.Time           `json:"registered_at"`
 	Expires      time.Time           `json:"expires"`
+	Listed       bool                `json:"listed"` // in the registry's list, where clients look for nodes
 
 	AnchorSize uint64    `json:"anchor_size"`
 	AnchorTime time.Time `json:"anchor_time"`
@@ -107,8 +108,10 @@ func ReadStatus(ctx context.Context, c chain.Reader, node attestation.Address, e
 
 func statusOf(n *registry.Node, root *registry.Root, balance, wallet *big.Int, enclave *EnclaveState) *ChainStatus {
 	e, _ := n.Epoch(n.Current)
+	_, listed := root.State.Nodes[n.Address]
 	s := &ChainStatus{
-		Block: n.At.Seqno, BlockTime: n.At.Time.UTC(), Registry: n.Root, Operator: n.Operator, Status: n.Status, Epoch: n.Current,
+		Listed: listed,
+		Block:  n.At.Seqno, BlockTime: n.At.Time.UTC(), Registry: n.Root, Operator: n.Operator, Status: n.Status, Epoch: n.Current,
 		RegisteredAt: e.RegisteredAt.UTC(), Expires: e.Expires.UTC(), AnchorSize: n.Anchor.Size, AnchorTime: n.Anchor.Time.UTC(), MergeDelay: root.MergeDelay.Seconds(),
 		Stake: n.Stake, MinStake: root.MinStake, Unbonding: n.State.Unbonding, Credits: n.State.Book.Credits[n.Operator], Owed: n.State.Owed,
 		Balance: balance.Uint64(), Reserve: contracts.NodeReserveRetired, Wallet: wallet.Uint64(), Challenges: []OpenChallenge{},
@@ -185,6 +188,7 @@ func (s *ChainStatus) Attention() (out []string) {
 		add(p.Revoked, "the registry has revoked this machine")
 		add(!p.Revoked && p.Until == nil && s.Status == contracts.StatusActive.String(), "the node has no slot on its machine")
 	}
+	add(!s.Listed && s.Status == contracts.StatusActive.String(), "the registry does not list the node: clients find it by its address only; the next registration lists it where there is room")
 	add(s.Lag > s.MergeDelay/2, "receipts wait for an anchor, the last one was %.0f s ago; the enclave stops serving when one has waited for %.0f s", s.Lag, s.MergeDelay)
 	add(s.Spare < 100*anchorCost, "the contract can pay for about %d more anchors: send it coins", max(0, s.Spare/anchorCost))
 	add(s.Wallet < contracts.ValueAnswer+walletFees, "the operator's wallet holds %d nano: too little to answer a challenge, or to register again", s.Wallet)

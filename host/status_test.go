@@ -28,6 +28,7 @@ func statusOfNode(change func(*registry.Node, *registry.Root), balance int64, en
 		At:     chain.Block{Seqno: 77, Time: statusAt},
 	}
 	root := &registry.Root{MergeDelay: 600 * time.Second, MinStake: 1e9, State: contracts.NewRoot(contracts.Quorum{}, contracts.DefaultParams())}
+	root.State.Nodes[n.Address] = contracts.ListedNode{}
 	change(n, root)
 	return statusOf(n, root, big.NewInt(balance), big.NewInt(4e9), enclave)
 }
@@ -92,6 +93,7 @@ func TestAttention(t *testing.T) {
 		want    string
 	}{
 		"nothing":            {none, 7e9, 0, ""},
+		"not listed":         {func(n *registry.Node, r *registry.Root) { delete(r.State.Nodes, n.Address) }, 7e9, 0, "does not list the node"},
 		"a challenge":        {challenge(time.Hour), 7e9, 0, "challenge ab00000000000000 must be answered within 1h0m0s, or it costs 9 nano"},
 		"a lost challenge":   {challenge(-time.Second), 7e9, 0, "was not answered in time"},
 		"no anchor for long": {none, 7e9, 9, "the last one was 400 s ago"},
@@ -138,7 +140,7 @@ func TestReadStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"anchor_size", "anchor_time", "balance_nano", "block", "block_time", "challenges", "credits_nano", "epoch", "expires", "lag_seconds", "merge_delay_seconds",
+		"anchor_size", "anchor_time", "balance_nano", "block", "block_time", "challenges", "credits_nano", "epoch", "expires", "lag_seconds", "listed", "merge_delay_seconds",
 		"min_stake_nano", "operator", "owed_nano", "platform", "registered_at", "registry", "reserve_nano", "spare_nano", "stake_nano", "status", "unbonding_nano", "wallet_nano",
 	}
 	if got := slices.Sorted(maps.Keys(v)); !slices.Equal(got, want) {

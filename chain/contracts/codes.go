@@ -24,7 +24,6 @@ const (
 	CodeCAKey             = 124 // Intel CA key is not listed
 	CodeStake             = 125 // stake is below the minimum
 	CodeKind              = 126 // unknown evidence kind, or wrong kind for this mode
-	CodeListFull          = 127 // no room for another node
 	CodeRevoked           = 128 // the platform is revoked
 	CodeCount             = 129 // nothing, or more entries than one message can pay for
 	CodeNotOperator       = 200 // only the operator may send this

@@ -62,7 +62,7 @@ func (l *lone) question() *CheckRegistration {
 func (l *lone) answer() *RegistrationAnswer {
 	l.t.Helper()
 	q := l.question()
-	return &RegistrationAnswer{ClaimsDigest: q.ClaimsDigest, Expires: min(q.NotAfter, l.Now+l.params.RegistrationValidity), Params: l.params}
+	return &RegistrationAnswer{LT: q.LT, Expires: min(q.NotAfter, l.Now+l.params.RegistrationValidity), Params: l.params}
 }
 
 // doubt returns what the node asked Root last, about the current registration.
@@ -79,7 +79,7 @@ func (l *lone) doubt() *CheckCurrent {
 func (l *lone) comfort() *CurrentChecked {
 	l.t.Helper()
 	q := l.doubt()
-	return &CurrentChecked{ClaimsDigest: q.ClaimsDigest, Purpose: q.Purpose, QueryID: q.QueryID, Requester: q.Requester, Params: l.params}
+	return &CurrentChecked{LT: q.LT, Purpose: q.Purpose, QueryID: q.QueryID, Requester: q.Requester, Params: l.params}
 }
 
 // say sends Root's answer with what the question brought.

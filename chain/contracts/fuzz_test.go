@@ -110,7 +110,7 @@ func FuzzParseMessages(f *testing.F) {
 	a := l.anchor(4)
 	seeds(f, question, answer.Body(), l.rootActor.Last().Body, l.comfort().Body(), a.Body(), internal(a).AnchorInternal.Body(),
 		build().MustStoreUInt(opDone, 32).MustStoreUInt(5, 64).MustStoreUInt(3, 16).EndCell(), plain(opPayout, 4).EndCell(), DefaultParams().Cell())
-	seeds(f, (&CountVerifier{Stake: 3, Leaving: 4}).Body(), (&VerifierCounted{Code: CodeStake, Window: 5}).Body())
+	seeds(f, (&Unlist{Code: 5, Requester: l.operator.Address, Key: NodeKey{l.root, l.operator.Address, 7}}).Body(), (&CountVerifier{Stake: 3, Leaving: 4}).Body(), (&VerifierCounted{Code: CodeStake, Window: 5}).Body())
 	for _, a := range everyAction() {
 		c, err := ActionCell(a)
 		if err != nil {
@@ -125,6 +125,9 @@ func FuzzParseMessages(f *testing.F) {
 		}
 		if m, err := ParseCheckCurrent(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
 			t.Error("a question changes when it is read and written")
+		}
+		if m, err := ParseUnlist(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
+			t.Error("a word to Root changes when it is read and written")
 		}
 		if m, err := ParseRegistrationAnswer(c); err == nil && string(m.Body().Hash()) != string(c.Hash()) {
 			t.Error("an answer changes when it is read and written")

@@ -50,6 +50,7 @@ type NodeState struct {
 
 // EpochRecord is one registered boot of the node's enclave.
 type EpochRecord struct {
+	LT           uint64 // logical time of the transaction that asked Root: names the registration; 0: no answer confirms it
 	BlockSeqno   uint32
 	RegisteredAt uint32
 	NotAfter     uint32
@@ -179,7 +180,7 @@ func (s *NodeState) parseEpochs(c *cell.Cell) error {
 
 func parseRecord(c *cell.Cell) (*EpochRecord, error) {
 	r := read(c, "epoch record")
-	e := &EpochRecord{ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(), QueryID: r.u64(), Attestation: PublicKey{X: r.b32(), Y: r.b32()}}
+	e := &EpochRecord{LT: r.u64(), ClaimsDigest: r.b32(), BlockSeqno: r.u32(), RegisteredAt: r.u32(), NotAfter: r.u32(), QueryID: r.u64(), Attestation: PublicKey{X: r.b32(), Y: r.b32()}}
 	keys, check := read(r.ref(), "epoch keys"), r.ref()
 	if r.end(); r.err != nil {
 		return nil, r.err

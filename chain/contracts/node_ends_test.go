@@ -98,7 +98,6 @@ func TestRecheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, noStake)
 			f.setProfile()
-			f.refuses(CodeNotRegistered, f.anybody, ValueCheck, m)
 			f.register()
 			f.refuses(CodeValueTooLow, f.anybody, ValueCheck-1, m)
 			f.govern(c.action(f))
@@ -152,7 +151,7 @@ func TestRecheckStake(t *testing.T) {
 	l.stake(100 * tvmtest.Coin)
 	l.registerLone()
 	good(t, l.send(l.anybody, ValueCheck, &Recheck{QueryID: 3}))
-	if q := l.doubt(); q.Stake != 100*tvmtest.Coin || q.ClaimsDigest != l.nodeState().Current.ClaimsDigest || q.Check != l.nodeState().Current.Check {
+	if q := l.doubt(); q.Stake != 100*tvmtest.Coin || q.LT != l.nodeState().Current.LT || q.Check != l.nodeState().Current.Check {
 		t.Errorf("Root is asked %+v", q)
 	}
 	// Root's parameters arrive with every answer.
@@ -163,15 +162,15 @@ func TestRecheckStake(t *testing.T) {
 	if s := l.nodeState(); s.AnchorInterval != 77 || s.Params.Unbonding != 8*day || s.Status != StatusActive {
 		t.Errorf("after the answer: %+v", s)
 	}
-	// An answer about other claims changes nothing, and nobody but Root gives one.
+	// An answer about another registration changes nothing, and nobody but Root gives one.
 	before := l.Data(l.node)
-	a.ClaimsDigest[0] ^= 1
+	a.LT ^= 1
 	a.Code = CodeMeasurement
 	good(t, l.say(a))
 	if !tvmtest.Equal(before, l.Data(l.node)) {
-		t.Error("an answer about other claims changed the state")
+		t.Error("an answer about another registration changed the state")
 	}
-	a.ClaimsDigest[0] ^= 1
+	a.LT ^= 1
 	refused(t, l.from(l.anybody, a.Body()), CodeWrongSender)
 	good(t, l.say(a))
 	if s := l.nodeState(); s.Status != StatusInactive {
@@ -179,7 +178,7 @@ func TestRecheckStake(t *testing.T) {
 	}
 	// The answer to a retirement ends nothing, whatever it says.
 	l.registerLone()
-	a = &CurrentChecked{ClaimsDigest: l.nodeState().Current.ClaimsDigest, Purpose: PurposeRetire, Code: CodeMeasurement, Requester: l.anybody.Address, Params: l.params}
+	a = &CurrentChecked{LT: l.nodeState().Current.LT, Purpose: PurposeRetire, Code: CodeMeasurement, Requester: l.anybody.Address, Params: l.params}
 	good(t, l.say(a))
 	if s := l.nodeState(); s.Status != StatusActive {
 		t.Errorf("after an answer to no question: %+v", s)

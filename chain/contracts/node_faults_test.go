@@ -297,14 +297,14 @@ func TestSlashDropsPending(t *testing.T) {
 	yes := l.answer()
 	l.reportReceipts(l.anybody, 3)
 	refused(t, l.say(l.answer()), CodeNotPending)
-	if s := l.nodeState(); s.Epoch != 1 || s.Status != StatusInactive || s.Pending == nil || s.Pending.ClaimsDigest != [32]byte{} {
+	if s := l.nodeState(); s.Epoch != 1 || s.Status != StatusInactive || s.Pending == nil || s.Pending.LT != 0 {
 		t.Errorf("after the late answer: %+v", s)
 	}
 	// Nothing takes its place, and no stake leaves, while the answer may be under
 	// way: it would confirm what was never judged.
 	l.refuses(CodePending, l.operator, ValueRegister, l.certified(h, func(c *Certificate) { c.Measurement = [32]byte{0xbb} }))
 	l.refuses(CodePending, l.operator, ValueSmall, &Unbond{Amount: 1})
-	refused(t, l.from(l.platform, yes.Body()), CodeNotPending)
+	l.released(yes, l.platform)
 	l.Now += pendingTimeout
 	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
 	good(t, l.say(l.answer()))

@@ -35,6 +35,7 @@ const (
 	opReportReceipts     = 0xc0c0011a
 	opCheckRegistration  = 0xc0c00201
 	opCheckCurrent       = 0xc0c00204
+	opUnlist             = 0xc0c00205
 	opRegistrationAnswer = 0xc0c00101
 	opCurrentChecked     = 0xc0c00102
 	opDone               = 0xc0c00001

@@ -18,9 +18,12 @@ func TestNodeQuestion(t *testing.T) {
 	m := l.certified(h)
 	good(t, l.send(l.operator, ValueRegister, m))
 	want := CheckRegistration{
-		ClaimsDigest: h.Digest(), Epoch: 1, NotAfter: l.Now + 10*day, Stake: 3 * tvmtest.Coin,
+		LT: l.nodeState().Pending.LT, NotAfter: l.Now + 10*day, Stake: 3 * tvmtest.Coin,
 		Key:   NodeKey{l.root, l.operator.Address, 7},
 		Check: Check{Kind: KindSNP, Measurement: snpMeasurement, PlatformID: [32]byte{0xee}, Authority: hash32(l.verifiers.Cell())},
+	}
+	if r := l.Record(); want.LT != r[len(r)-1].LT {
+		t.Errorf("the registration is named %d, its transaction %d", want.LT, r[len(r)-1].LT)
 	}
 	if got := l.question(); *got != want {
 		t.Errorf("Root is asked %+v, want %+v", got, want)
@@ -66,7 +69,7 @@ func TestNodeAnswers(t *testing.T) {
 	l := newLone(t)
 	for _, code := range []int{exitUnderflow, CodeNotPending} { // the initial data is too short to read
 		refused(t, l.say(&RegistrationAnswer{Params: l.params}), code)
-		refused(t, l.from(l.platform, (&RegistrationAnswer{Params: l.params}).Body()), code)
+		refused(t, l.from(l.platform, (&RegistrationAnswer{Code: CodeNoSlot, Params: l.params}).Body()), code)
 		l.setProfile()
 	}
 	h := l.heads()
@@ -91,26 +94,32 @@ func TestNodeAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) { refused(t, l.from(who, yes.Body()), CodeWrongSender) })
 	}
 	for who, from := range map[string]*tvmtest.Actor{"Root": l.rootActor, "the Platform": l.platform} {
-		// Not for these claims.
-		wrong := *yes
-		wrong.ClaimsDigest[0] ^= 1
+		no := *l.answer()
+		no.Code = CodeMeasurement
+		// Not for this registration.
+		wrong := no
+		wrong.LT ^= 1
 		refused(t, l.from(from, wrong.Body()), CodeNotPending)
 		// No: the operator learns why.
-		no := *yes
-		no.Code = CodeMeasurement
+		letters := len(l.rootActor.Inbox)
 		good(t, l.from(from, no.Body()))
-		done(t, l.operator, CodeMeasurement)
-		if s := l.nodeState(); s.Pending != nil || s.Epoch != 0 || s.Status != StatusNone || s.Params != nil {
+		if from == l.rootActor {
+			done(t, l.operator, CodeMeasurement)
+		} else { // from Root, when it has taken the node off its list
+			l.unlisted(letters, l.operator, CodeMeasurement)
+		}
+		if s := l.nodeState(); s.Pending != nil || s.Epoch != 0 || s.Status != StatusNone || s.Params == nil || *s.Params != l.params {
 			t.Errorf("after the no of %s: %+v", who, s)
 		}
-		refused(t, l.from(from, yes.Body()), CodeNotPending)
+		refused(t, l.from(from, no.Body()), CodeNotPending)
 		good(t, l.send(l.operator, ValueRegister, l.certified(h)))
 	}
+	yes.LT = l.question().LT
 	for epoch, from := range []*tvmtest.Actor{l.rootActor, l.platform} {
 		if epoch > 0 {
 			h = l.heads()
 			good(t, l.send(l.operator, ValueRegister, l.certified(h)))
-			yes.ClaimsDigest = h.Digest()
+			yes.LT = l.question().LT
 		}
 		good(t, l.from(from, yes.Body()))
 		done(t, l.operator, 0)
@@ -190,5 +199,44 @@ func TestNodeUnknownMessages(t *testing.T) {
 	good(t, l.anybody.Send(tvmtest.Message{To: l.node, Value: tvmtest.Coin, Bounce: true}))
 	if got := l.Balance(l.node).Uint64() - before; got < tvmtest.Coin-1_000_000 {
 		t.Errorf("a top-up of a coin brought %d", got)
+	}
+}
+
+// unlisted fails the test unless the node has asked Root once, since it had so many
+// letters, to take it off the list, and to tell a party why.
+func (l *lone) unlisted(letters int, requester *tvmtest.Actor, code int) {
+	l.t.Helper()
+	if n := len(l.rootActor.Inbox) - letters; n != 1 {
+		l.t.Fatalf("Root has %d letters more", n)
+	}
+	m, err := ParseUnlist(l.rootActor.Last().Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	want := Unlist{QueryID: m.QueryID, Code: uint16(code), Requester: requester.Address, Key: NodeKey{l.root, l.operator.Address, 7}}
+	if *m != want {
+		l.t.Errorf("Root is told %+v, want %+v", *m, want)
+	}
+}
+
+// released sends the Platform's yes to a registration that waits no longer: the
+// node gives the slot back, with what came in.
+func (l *lone) released(yes *RegistrationAnswer, platform *tvmtest.Actor) {
+	l.t.Helper()
+	before, data := l.Balance(l.node).Uint64(), l.Data(l.node)
+	good(l.t, l.from(platform, yes.Body()))
+	m, err := ParseReleaseSlot(platform.Last().Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	want := ReleaseSlot{LT: yes.LT, Operator: l.operator.Address, Index: 7, Code: CodeNotPending, Requester: l.operator.Address}
+	if *m != want {
+		l.t.Errorf("the Platform is told %+v, want %+v", *m, want)
+	}
+	if !tvmtest.Equal(data, l.Data(l.node)) {
+		l.t.Error("the state changed")
+	}
+	if after := l.Balance(l.node).Uint64(); after > before || platform.Last().Value == 0 {
+		l.t.Errorf("the node kept %d of what came in", int64(after)-int64(before))
 	}
 }

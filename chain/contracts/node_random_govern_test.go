@@ -238,7 +238,7 @@ func (w *town) checkSlots() {
 		if live > int(p.Slots) {
 			w.t.Errorf("a machine passes for %d nodes, at most %d", live, p.Slots)
 		}
-		if s := r.nodeState(); s.Status == StatusActive && w.Now < s.Expires && p.Holders[r.node].Epoch != s.Epoch {
+		if s := r.nodeState(); s.Status == StatusActive && w.Now < s.Expires && p.Holders[r.node].LT != s.Current.LT {
 			w.t.Errorf("epoch %d is registered, its slot is %+v", s.Epoch, p.Holders[r.node])
 		}
 		if p.Revoked != w.rootState().Revoked[r.machine] {

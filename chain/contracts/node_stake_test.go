@@ -115,7 +115,7 @@ func TestUnbondDropsPending(t *testing.T) {
 	l.Now += pendingTimeout
 	l.unbond(5 * tvmtest.Coin)
 	refused(t, l.say(l.answer()), CodeNotPending)
-	if s := l.nodeState(); s.Status != StatusNone || s.Pending != nil {
+	if s := l.nodeState(); s.Status != StatusNone || s.Pending == nil || s.Pending.LT != 0 || s.Book.UnbondingAt != l.Now+30*day {
 		t.Errorf("after the late answer: %+v", s)
 	}
 }

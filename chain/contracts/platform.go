@@ -82,7 +82,7 @@ type PlatformState struct {
 
 // Slot is held by a node.
 type Slot struct {
-	Epoch   uint32 // of the node, that claimed it last
+	LT      uint64 // of the node's registration that claimed it last: see [EpochRecord]
 	Expires uint32 // unix seconds; later another node may have it
 }
 
@@ -97,7 +97,7 @@ func ParsePlatform(data *cell.Cell) (*PlatformState, error) {
 	s.Node = CodeID{Hash: r.b32(), Depth: r.u16()}
 	s.Slots, s.Revoked = r.u8(), r.bool()
 	r.dict(256, func(k, v *reader) {
-		s.Holders[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = Slot{Epoch: v.u32(), Expires: v.u32()}
+		s.Holders[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = Slot{LT: v.u64(), Expires: v.u32()}
 	})
 	return parsed(r, s)
 }

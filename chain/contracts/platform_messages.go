@@ -68,33 +68,33 @@ func ParsePlatformRevoke(body *cell.Cell) (*PlatformRevoke, error) {
 
 // ClaimSlot is Root's question to Platform, in the name of a node.
 type ClaimSlot struct {
-	ClaimsDigest [32]byte
-	Node         [32]byte // account id
-	Epoch        uint32
-	Expires      uint32
-	Params       Params // for the node
+	LT      uint64   // names the registration: see [CheckRegistration]
+	Node    [32]byte // account id
+	Expires uint32
+	Params  Params // for the node
 }
 
 // Body returns the message body.
 func (m *ClaimSlot) Body() *cell.Cell {
-	return build().MustStoreUInt(opClaimSlot, 32).MustStoreSlice(m.ClaimsDigest[:], 256).MustStoreSlice(m.Node[:], 256).
-		MustStoreUInt(uint64(m.Epoch), 32).MustStoreUInt(uint64(m.Expires), 32).MustStoreRef(m.Params.Cell()).EndCell()
+	return build().MustStoreUInt(opClaimSlot, 32).MustStoreUInt(m.LT, 64).MustStoreSlice(m.Node[:], 256).
+		MustStoreUInt(uint64(m.Expires), 32).MustStoreRef(m.Params.Cell()).EndCell()
 }
 
 // ParseClaimSlot reads a [ClaimSlot] message.
 func ParseClaimSlot(body *cell.Cell) (*ClaimSlot, error) {
 	r := read(body, "claim of a slot")
 	r.tag(32, opClaimSlot)
-	m := &ClaimSlot{ClaimsDigest: r.b32(), Node: r.b32(), Epoch: r.u32(), Expires: r.u32()}
+	m := &ClaimSlot{LT: r.u64(), Node: r.b32(), Expires: r.u32()}
 	if err := m.Params.last(r); err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-// ReleaseSlot gives a node's slot back, if it is that of Epoch or an earlier one.
+// ReleaseSlot gives a node's slot back, if it is that of a registration that it
+// asked for at LT or before.
 type ReleaseSlot struct {
-	Epoch     uint32
+	LT        uint64
 	Operator  attestation.Address
 	Index     uint32
 	QueryID   uint64
@@ -104,7 +104,7 @@ type ReleaseSlot struct {
 
 // Body returns the message body.
 func (m *ReleaseSlot) Body() *cell.Cell {
-	b := storeAddr(build().MustStoreUInt(opReleaseSlot, 32).MustStoreUInt(uint64(m.Epoch), 32), m.Operator).
+	b := storeAddr(build().MustStoreUInt(opReleaseSlot, 32).MustStoreUInt(m.LT, 64), m.Operator).
 		MustStoreUInt(uint64(m.Index), 32).MustStoreUInt(m.QueryID, 64).MustStoreUInt(uint64(m.Code), 16)
 	return storeAddr(b, m.Requester).EndCell()
 }
@@ -113,7 +113,7 @@ func (m *ReleaseSlot) Body() *cell.Cell {
 func ParseReleaseSlot(body *cell.Cell) (*ReleaseSlot, error) {
 	r := read(body, "release of a slot")
 	r.tag(32, opReleaseSlot)
-	return parsed(r, &ReleaseSlot{Epoch: r.u32(), Operator: r.addr(), Index: r.u32(), QueryID: r.u64(), Code: r.u16(), Requester: r.addr()})
+	return parsed(r, &ReleaseSlot{LT: r.u64(), Operator: r.addr(), Index: r.u32(), QueryID: r.u64(), Code: r.u16(), Requester: r.addr()})
 }
 
 // parsed returns v if r is at its end without an error.

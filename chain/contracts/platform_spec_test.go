@@ -69,7 +69,7 @@ func TestPlatformSpecification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claim := &ClaimSlot{ClaimsDigest: of32(0x44), Node: of32(0x33), Epoch: 3, Expires: 1_800_000_000, Params: DefaultParams()}
+	claim := &ClaimSlot{LT: 48_000_000_000_003, Node: of32(0x33), Expires: 1_800_000_000, Params: DefaultParams()}
 	checkExample(t, "contracts-platform.md", map[string][]byte{
 		"data":    PlatformKey{account(0x11), of32(5)}.Cell().ToBOC(),
 		"address": a.Hash[:],

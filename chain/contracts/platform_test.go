@@ -103,7 +103,7 @@ func TestPlatformRegistration(t *testing.T) {
 		t.Errorf("the messages went %v", txs)
 	}
 	expires := f.Now + f.start.Params.RegistrationValidity
-	if h := f.platformState(a).Holders; len(h) != 1 || h[f.node] != (Slot{1, expires}) {
+	if h := f.platformState(a).Holders; len(h) != 1 || h[f.node] != (Slot{f.nodeState().Current.LT, expires}) {
 		t.Errorf("holders are %v", h)
 	}
 	if s := f.nodeState(); s.Status != StatusActive || s.Expires != expires {
@@ -117,7 +117,7 @@ func TestPlatformRegistration(t *testing.T) {
 	// A new boot renews.
 	f.Now += 3600
 	f.register()
-	if h := f.platformState(a).Holders; len(h) != 1 || h[f.node] != (Slot{2, expires + 3600}) {
+	if h := f.platformState(a).Holders; len(h) != 1 || h[f.node] != (Slot{f.nodeState().Current.LT, expires + 3600}) {
 		t.Errorf("holders are %v", h)
 	}
 }
@@ -155,7 +155,7 @@ func TestPlatformSlots(t *testing.T) {
 		t.Error(err)
 	}
 	f.tryRegister(0)
-	if h := f.platformState(a).Holders; len(h) != 2 || h[third].Epoch != 1 || h[first].Epoch != 2 {
+	if h := f.platformState(a).Holders; len(h) != 2 || h[third].LT != f.nodeState().Current.LT || h[first].LT <= before[first].LT {
 		t.Errorf("holders are %v", h)
 	}
 }
@@ -304,21 +304,21 @@ func (l *alone) ofPlatform(txs []tvmtest.Tx) (out []tvmtest.Tx) {
 }
 
 // claim has Root claim a slot for a node.
-func (l *alone) claim(node attestation.Address, epoch, expires uint32) []tvmtest.Tx {
+func (l *alone) claim(node attestation.Address, lt uint64, expires uint32) []tvmtest.Tx {
 	l.t.Helper()
-	m := &ClaimSlot{ClaimsDigest: [32]byte{byte(epoch)}, Node: node.Hash, Epoch: epoch, Expires: expires, Params: DefaultParams()}
+	m := &ClaimSlot{LT: lt, Node: node.Hash, Expires: expires, Params: DefaultParams()}
 	return l.ofPlatform(l.rootActor.Send(tvmtest.Message{To: l.at, Value: tvmtest.Coin, Bounce: true, Body: m.Body()}))
 }
 
 // claimAs has somebody else do so.
 func (l *alone) claimAs(who, node attestation.Address) []tvmtest.Tx {
 	l.t.Helper()
-	return l.ofPlatform(l.pull(who, l.at, tvmtest.Coin, (&ClaimSlot{Node: node.Hash, Epoch: 1, Expires: l.Now + 100}).Body()))
+	return l.ofPlatform(l.pull(who, l.at, tvmtest.Coin, (&ClaimSlot{LT: 1, Node: node.Hash, Expires: l.Now + 100}).Body()))
 }
 
-func (l *alone) release(node, owner attestation.Address, index, epoch uint32) []tvmtest.Tx {
+func (l *alone) release(node, owner attestation.Address, index uint32, lt uint64) []tvmtest.Tx {
 	l.t.Helper()
-	m := &ReleaseSlot{Epoch: epoch, Operator: owner, Index: index, QueryID: 6, Code: 123, Requester: l.anybody.Address}
+	m := &ReleaseSlot{LT: lt, Operator: owner, Index: index, QueryID: 6, Code: 123, Requester: l.anybody.Address}
 	return l.ofPlatform(l.pull(node, l.at, tvmtest.Coin, m.Body()))
 }
 
@@ -326,7 +326,7 @@ func TestPlatformRelease(t *testing.T) {
 	l := newAlone(t, 1)
 	node, owner := l.nodePuppet("operator", 1)
 	good(t, l.claim(node, 5, l.Now+100))
-	// The release of an earlier epoch comes late.
+	// The release of an earlier registration comes late.
 	good(t, l.release(node, owner, 1, 4))
 	done(t, l.anybody, 123)
 	if h := l.platformState(l.at).Holders; h[node] != (Slot{5, l.Now + 100}) {
@@ -419,7 +419,7 @@ func TestPlatformFull(t *testing.T) {
 	l.Now += 100
 	node, _ := l.nodePuppet("operator late", 1)
 	txs := good(t, l.claim(node, 1, l.Now+100))
-	if h := l.platformState(l.at).Holders; len(h) != 1 || h[node].Epoch != 1 {
+	if h := l.platformState(l.at).Holders; len(h) != 1 || h[node].LT != 1 {
 		t.Errorf("holders are %v", h)
 	}
 	if most = max(most, txs[0].Gas); most > 45_000 {
@@ -461,9 +461,10 @@ func TestPlatformBindings(t *testing.T) {
 		"hello":   roundTrip(t, &PlatformHello{[32]byte{1}, 2, addr}, (*PlatformHello).Body, ParsePlatformHello),
 		"welcome": roundTrip(t, &PlatformWelcome{NodeCodeID(), 3, true, 2, addr}, (*PlatformWelcome).Body, ParsePlatformWelcome),
 		"revoke":  roundTrip(t, &PlatformRevoke{true}, (*PlatformRevoke).Body, ParsePlatformRevoke),
-		"claim":   roundTrip(t, &ClaimSlot{[32]byte{1}, [32]byte{4}, 2, 3, DefaultParams()}, (*ClaimSlot).Body, ParseClaimSlot),
+		"claim":   roundTrip(t, &ClaimSlot{1, [32]byte{4}, 3, DefaultParams()}, (*ClaimSlot).Body, ParseClaimSlot),
 		"release": roundTrip(t, &ReleaseSlot{1, addr, 2, 3, 4, addr}, (*ReleaseSlot).Body, ParseReleaseSlot),
-		"answer":  roundTrip(t, &RegistrationAnswer{[32]byte{1}, 2, 3, DefaultParams()}, (*RegistrationAnswer).Body, ParseRegistrationAnswer),
+		"answer":  roundTrip(t, &RegistrationAnswer{1, 2, 3, DefaultParams()}, (*RegistrationAnswer).Body, ParseRegistrationAnswer),
+		"unlist":  roundTrip(t, &Unlist{1, 2, addr, NodeKey{addr, addr, 3}}, (*Unlist).Body, ParseUnlist),
 	} {
 		if !ok {
 			t.Errorf("%s does not survive", name)

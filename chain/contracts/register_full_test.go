@@ -7,9 +7,10 @@ import (
 )
 
 // TestRegisterListFull registers at a registry that counts as many nodes as it may
-// hold, and at one with room for one more: the operator is told.
+// hold, and at one with room for one more: it is registered all the same. A recheck
+// lists it when there is room.
 func TestRegisterListFull(t *testing.T) {
-	for count, code := range map[uint32]int{MaxNodes - 1: 0, MaxNodes: CodeListFull} {
+	for _, count := range []uint32{MaxNodes - 1, MaxNodes} {
 		f := newFixture(t, noStake)
 		c, err := f.start.Cell()
 		if err != nil {
@@ -26,6 +27,11 @@ func TestRegisterListFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		good(t, f.operator.Send(tvmtest.Message{To: f.node, Value: tvmtest.Coin, StateInit: si}))
-		f.tryRegister(code)
+		f.tryRegister(0)
+		good(t, f.send(f.anybody, ValueCheck, &Recheck{}))
+		done(t, f.anybody, 0)
+		if s := f.nodeState(); s.Status != StatusActive {
+			t.Errorf("%d nodes: the node is %s", count, s.Status)
+		}
 	}
 }

@@ -28,7 +28,7 @@ func TestRegisterQuorum(t *testing.T) {
 		s := f.nodeState()
 		want := EpochRecord{
 			BlockSeqno: h.BlockSeqno, RegisteredAt: f.Now, NotAfter: f.Now + 10*day, QueryID: m.QueryID,
-			ReceiptKey: h.ReceiptKey, LogKey: h.LogKey, IdentityKey: h.IdentityKey, ClaimsDigest: h.Digest(),
+			LT: s.Current.LT, ReceiptKey: h.ReceiptKey, LogKey: h.LogKey, IdentityKey: h.IdentityKey, ClaimsDigest: h.Digest(),
 			Check: Check{Kind: kind, Measurement: snpMeasurement, PlatformID: [32]byte{0xee}, Authority: hash32(f.verifiers.Cell())},
 		}
 		if s.Status != StatusActive || s.Epoch != 1 || s.Current == nil || *s.Current != want {

@@ -117,6 +117,9 @@ func (s *RootState) Check() error {
 	if s.Node == (CodeID{}) {
 		return attestation.BadInput("registry without node code")
 	}
+	if s.Node == NodeCodeID() && s.Platform != (CodeID{}) && s.Platform != PlatformCodeID() {
+		return attestation.BadInput("registry with other platforms than its nodes know: none of them would ever be confirmed")
+	}
 	return s.checkVerifiers()
 }
 

@@ -34,7 +34,7 @@ func newPuppets(t testing.TB, edit ...func(*RootState)) *puppets {
 // check is a good question of the puppet node about a registration.
 func (p *puppets) check() *CheckRegistration {
 	return &CheckRegistration{
-		ClaimsDigest: [32]byte{1}, Epoch: 3, NotAfter: p.Now + 100*day, Key: NodeKey{p.root, p.operator.Address, 7},
+		LT: 1234, NotAfter: p.Now + 100*day, Key: NodeKey{p.root, p.operator.Address, 7},
 		Check: Check{Kind: KindSNP, Measurement: snpMeasurement, PlatformID: puppetPlatform, Authority: hash32(p.verifiers.Cell())},
 	}
 }
@@ -42,7 +42,12 @@ func (p *puppets) check() *CheckRegistration {
 // current is the same about the current registration.
 func (p *puppets) current(purpose uint8) *CheckCurrent {
 	m := p.check()
-	return &CheckCurrent{ClaimsDigest: m.ClaimsDigest, Purpose: purpose, QueryID: 9, Requester: p.anybody.Address, Key: m.Key, Check: m.Check}
+	return &CheckCurrent{LT: m.LT, Purpose: purpose, QueryID: 9, Requester: p.anybody.Address, Key: m.Key, Check: m.Check}
+}
+
+// unlist is the puppet node's word that it is not registered.
+func (p *puppets) unlist(code uint16) *Unlist {
+	return &Unlist{QueryID: 8, Code: code, Requester: p.anybody.Address, Key: NodeKey{p.root, p.operator.Address, 7}}
 }
 
 // ask puts a question to Root through a puppet and returns the transactions:
@@ -158,9 +163,9 @@ func (p *puppets) answered(t *testing.T, m *CheckRegistration, code int) {
 	good(t, txs[:1])
 	params := p.rootState().Params
 	expires := min(m.NotAfter, p.Now+params.RegistrationValidity)
-	to, want := p.node, (&RegistrationAnswer{ClaimsDigest: m.ClaimsDigest, Code: uint16(code), Expires: expires, Params: params}).Body()
+	to, want := p.node, (&RegistrationAnswer{LT: m.LT, Code: uint16(code), Expires: expires, Params: params}).Body()
 	if code == 0 {
-		to, want = p.platform, (&ClaimSlot{ClaimsDigest: m.ClaimsDigest, Node: p.node.Hash, Epoch: m.Epoch, Expires: expires, Params: params}).Body()
+		to, want = p.platform, (&ClaimSlot{LT: m.LT, Node: p.node.Hash, Expires: expires, Params: params}).Body()
 	}
 	if len(txs) != 2 || txs[1].To != to {
 		t.Fatalf("Root did not go on: %v", txs)
@@ -182,7 +187,7 @@ func TestRootPlatformMissing(t *testing.T) {
 		t.Fatalf("the claim did not come back: %v", txs)
 	}
 	good(t, txs[2:3])
-	want := &RegistrationAnswer{ClaimsDigest: m.ClaimsDigest, Code: CodeRefused, Params: p.rootState().Params}
+	want := &RegistrationAnswer{LT: m.LT, Code: CodeRefused, Params: p.rootState().Params}
 	if got := p.lastBody(); !tvmtest.Equal(got, want.Body()) {
 		t.Errorf("Root answered %s, want %+v", got.Dump(), want)
 	}
@@ -199,7 +204,7 @@ func (p *puppets) judged(t *testing.T, m *CheckCurrent, code int) {
 	if len(txs) != 2 || txs[1].To != p.node {
 		t.Fatalf("Root did not answer: %v", txs)
 	}
-	want := &CurrentChecked{ClaimsDigest: m.ClaimsDigest, Purpose: m.Purpose, QueryID: m.QueryID, Requester: m.Requester,
+	want := &CurrentChecked{LT: m.LT, Purpose: m.Purpose, QueryID: m.QueryID, Requester: m.Requester,
 		Code: uint16(code), Platform: &p.platform, Params: p.rootState().Params}
 	if got := p.lastBody(); !tvmtest.Equal(got, want.Body()) {
 		t.Errorf("Root answered %s, want %+v", got.Dump(), want)
@@ -257,11 +262,11 @@ func TestRootList(t *testing.T) {
 	if _, ok := p.listed(); ok {
 		t.Error("a node that was refused is listed")
 	}
-	// A recheck doesn't put it back.
+	// A recheck that holds puts it back: there may have been no room before.
 	again.Check.Measurement[0] ^= 1
 	p.judged(t, again, 0)
-	if _, ok := p.listed(); ok {
-		t.Error("a recheck listed a node")
+	if e, ok := p.listed(); !ok || e != p.Now+2*validity || len(p.rootState().Nodes) != 1 {
+		t.Errorf("listed %v until %d after a recheck", ok, e)
 	}
 	// Retiring asks nothing of the policy.
 	p.answered(t, m, 0)
@@ -289,6 +294,7 @@ func TestRootStakeAndPause(t *testing.T) {
 	p.govern(Pause{})
 	p.judged(t, again, 0) // those that are registered go on
 	m.Stake++
+	good(t, p.ask(p.node, 5*ValueRootCheck, p.unlist(0).Body()))
 	p.answered(t, m, CodePaused)
 	if _, ok := p.listed(); ok {
 		t.Error("a node was listed while paused")
@@ -440,7 +446,7 @@ func TestRootPruneLongest(t *testing.T) {
 
 // TestRootListFull starts a registry that counts as many nodes as it may hold.
 func TestRootListFull(t *testing.T) {
-	for count, code := range map[uint32]int{MaxNodes - 1: 0, MaxNodes: CodeListFull} {
+	for count, room := range map[uint32]bool{MaxNodes - 1: true, MaxNodes: false} {
 		p := newPuppets(t)
 		c, err := p.start.Cell()
 		if err != nil {
@@ -456,18 +462,18 @@ func TestRootListFull(t *testing.T) {
 		p.root = a
 		p.node = p.newPuppet(NodeKey{a, p.operator.Address, 7}.Cell())
 		p.platform = p.newPuppet(storeAddr(build(), p.root).MustStoreSlice(puppetPlatform[:], 256).EndCell())
-		before := len(p.Record())
 		txs := p.ask(p.node, 5*ValueRootCheck, p.check().Body())
 		good(t, txs[:1])
-		if code == 0 {
-			if txs[1].To != p.platform {
-				t.Errorf("%d nodes: Root does not ask the platform: %v", count, txs)
-			}
-		} else if r, err := ParseRegistrationAnswer(messageBody(t, p.Record()[before+2].Message)); err != nil || int(r.Code) != code {
-			t.Errorf("%d nodes: Root answers %v, %v", count, r, err)
+		if txs[1].To != p.platform {
+			t.Errorf("%d nodes: Root does not ask the platform: %v", count, txs)
 		}
-		if !tvmtest.Equal(p.Data(a), start.cell()) == (code != 0) {
-			t.Errorf("%d nodes: the registry's change is not what code %d says", count, code)
+		txs = p.ask(p.node, 5*ValueRootCheck, p.current(PurposeRecheck).Body())
+		good(t, txs[:1])
+		if a, err := ParseCurrentChecked(p.lastBody()); err != nil || a.Code != 0 {
+			t.Errorf("%d nodes: Root answers a recheck %+v, %v", count, a, err)
+		}
+		if !tvmtest.Equal(p.Data(a), start.cell()) != room {
+			t.Errorf("%d nodes: the registry changed, or did not", count)
 		}
 	}
 }

@@ -14,6 +14,7 @@ const (
 	ValueGovern    uint64 = 100_000_000 // a decision, or its execution
 	ValuePrune     uint64 = 200_000_000
 	ValueRootCheck uint64 = 20_000_000 // a child's question
+	ValueUnlist    uint64 = 10_000_000 // a node's word that it is not registered
 )
 
 const (

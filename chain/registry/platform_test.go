@@ -20,7 +20,7 @@ func welcomed(key contracts.PlatformKey, slots uint8, holders map[byte]uint32) *
 	for node, expires := range holders {
 		a := nodeAt(node)
 		k := cell.BeginCell().MustStoreSlice(a.Hash[:], 256).EndCell()
-		if err := d.Set(k, cell.BeginCell().MustStoreUInt(1, 32).MustStoreUInt(uint64(expires), 32).EndCell()); err != nil {
+		if err := d.Set(k, cell.BeginCell().MustStoreUInt(1, 64).MustStoreUInt(uint64(expires), 32).EndCell()); err != nil {
 			panic(err)
 		}
 	}
