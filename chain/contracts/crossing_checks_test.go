@@ -9,7 +9,7 @@ import (
 type question struct {
 	node   attestation.Address
 	epoch  uint32
-	digest [32]byte // by which question and answer know each other
+	lt     uint64 // by which question and answer know each other
 	claims [32]byte
 	check  Check
 	yes    bool
@@ -23,7 +23,7 @@ func (c *crossing) judgeNode(d *dweller, before *NodeState, x tvmtest.Delivery) 
 	after := d.state()
 	for _, f := range x.Caused {
 		if m, err := ParseCheckRegistration(f.Body); err == nil && f.To == c.root {
-			c.asked = append(c.asked, &question{d.node, m.Epoch, m.ClaimsDigest, after.Pending.ClaimsDigest, after.Pending.Check, false})
+			c.asked = append(c.asked, &question{d.node, after.Epoch + 1, m.LT, after.Pending.ClaimsDigest, after.Pending.Check, false})
 		}
 	}
 	if after.Epoch != before.Epoch {
@@ -60,7 +60,7 @@ func (c *crossing) judgeRoot(x tvmtest.Delivery) {
 		for _, f := range x.Caused {
 			if _, err := ParseClaimSlot(f.Body); err == nil {
 				for _, q := range c.asked {
-					q.yes = q.yes || q.node == x.From && q.digest == m.ClaimsDigest && sameCheck(q.check, m.Check)
+					q.yes = q.yes || q.node == x.From && q.lt == m.LT && sameCheck(q.check, m.Check)
 				}
 			}
 		}
@@ -156,7 +156,7 @@ func (d *dweller) checkBook() {
 func (d *dweller) checkSlot() {
 	s := d.state()
 	p := d.c.machineState(s.Current.Check.PlatformID)
-	if slot, ok := p.Holders[d.node]; !d.slotless[s.Epoch] && (!ok || slot.Epoch < s.Epoch || slot.Expires <= d.Now) {
+	if slot, ok := p.Holders[d.node]; !d.slotless[s.Epoch] && (!ok || slot.LT < s.Current.LT || slot.Expires <= d.Now) {
 		d.t.Errorf("epoch %d is live until %d, its slot is %+v", s.Epoch, s.Expires, slot)
 	}
 }
@@ -169,7 +169,7 @@ func (d *dweller) checkListed(root *RootState) {
 		return
 	}
 	for _, f := range d.OnRoute(tvmtest.Route{From: d.root, To: d.node}) {
-		if m, err := ParseCurrentChecked(f.Body); err == nil && m.Code != 0 && m.ClaimsDigest == s.Current.ClaimsDigest {
+		if m, err := ParseCurrentChecked(f.Body); err == nil && m.Code != 0 && m.LT == s.Current.LT {
 			return
 		}
 	}

@@ -43,7 +43,7 @@ func TestCrossingRetire(t *testing.T) {
 	}
 	f.hop(f.root, f.node)
 	f.hop(f.node, platform)
-	if h := f.platformState(platform).Holders; h[f.node].Epoch != 2 {
+	if h := f.platformState(platform).Holders; h[f.node].LT != f.nodeState().Current.LT {
 		t.Errorf("epoch 2 is registered, holders are %v", h)
 	}
 }
@@ -142,7 +142,8 @@ func TestCrossingFewer(t *testing.T) {
 	f.register()
 	f.Now += p.RegistrationValidity - p.GovernanceDelay
 	f.node, f.operator = first, operator
-	f.tryRegister(CodeNoSlot)
+	good(t, f.send(f.operator, ValueRegister, f.registration(f.heads())))
+	done(t, f.operator, CodeNoSlot)
 	live := 0
 	for _, h := range f.platformState(platform).Holders {
 		if h.Expires > f.Now {

@@ -74,22 +74,22 @@ func (c *crossing) tellDelivery(d tvmtest.Delivery) {
 // content says what matters in a message between contracts.
 func content(body *cell.Cell) string {
 	if m, err := ParseCheckRegistration(body); err == nil {
-		return fmt.Sprintf("{epoch %d, claims %x}", m.Epoch, m.ClaimsDigest[:3])
+		return fmt.Sprintf("{lt %d}", m.LT)
 	}
 	if m, err := ParseCheckCurrent(body); err == nil {
-		return fmt.Sprintf("{purpose %d, claims %x}", m.Purpose, m.ClaimsDigest[:3])
+		return fmt.Sprintf("{purpose %d, lt %d}", m.Purpose, m.LT)
 	}
 	if m, err := ParseCurrentChecked(body); err == nil {
-		return fmt.Sprintf("{purpose %d, code %d, claims %x}", m.Purpose, m.Code, m.ClaimsDigest[:3])
+		return fmt.Sprintf("{purpose %d, code %d, lt %d}", m.Purpose, m.Code, m.LT)
 	}
 	if m, err := ParseRegistrationAnswer(body); err == nil {
-		return fmt.Sprintf("{code %d, until %d, claims %x}", m.Code, int64(m.Expires)-tvmtest.Start, m.ClaimsDigest[:3])
+		return fmt.Sprintf("{code %d, until %d, lt %d}", m.Code, int64(m.Expires)-tvmtest.Start, m.LT)
 	}
 	if m, err := ParseClaimSlot(body); err == nil {
-		return fmt.Sprintf("{epoch %d, until %d, claims %x}", m.Epoch, int64(m.Expires)-tvmtest.Start, m.ClaimsDigest[:3])
+		return fmt.Sprintf("{until %d, lt %d}", int64(m.Expires)-tvmtest.Start, m.LT)
 	}
 	if m, err := ParseReleaseSlot(body); err == nil {
-		return fmt.Sprintf("{epoch %d}", m.Epoch)
+		return fmt.Sprintf("{lt %d}", m.LT)
 	}
 	if m, err := ParseCountVerifier(body); err == nil {
 		return fmt.Sprintf("{stake %d, leaving %d}", m.Stake, m.Leaving)

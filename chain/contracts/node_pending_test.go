@@ -146,10 +146,14 @@ func TestNodeBounces(t *testing.T) {
 	// The bounce of a question about the current epoch drops nothing.
 	l.rootActor.Refuse = false
 	l.registerLone()
-	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
+	l.Hold()
+	l.send(l.anybody, ValueCheck, &Recheck{})
+	l.hop(l.anybody.Address, l.node)
+	l.send(l.operator, ValueRegister, l.certified(l.heads()))
+	l.hop(l.operator.Address, l.node)
 	l.rootActor.Refuse = true
-	l.Now += pendingTimeout // a recheck waits until then
-	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
+	l.hop(l.node, l.root) // the recheck
+	l.hop(l.root, l.node)
 	if s := l.nodeState(); s.Pending == nil || s.Status != StatusActive {
 		t.Errorf("after the bounce of another question: %+v", s)
 	}
