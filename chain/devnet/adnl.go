@@ -51,11 +51,18 @@ type Liteserver struct {
 func (c *Chain) serve(i int) (*Liteserver, error) {
 	addr := c.opts.Listen
 	if i > 0 {
-		host, _, err := net.SplitHostPort(addr)
+		host, port, err := net.SplitHostPort(addr)
 		if err != nil {
 			return nil, err
 		}
-		addr = net.JoinHostPort(host, "0")
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return nil, err
+		}
+		if n != 0 {
+			n += i
+		}
+		addr = net.JoinHostPort(host, strconv.Itoa(n))
 	}
 	key := derive(c.opts.Seed, "liteserver/"+strconv.Itoa(i))
 	id, err := tl.Hash(keys.PublicKeyED25519{Key: key.Public().(ed25519.PublicKey)})

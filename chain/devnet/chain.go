@@ -66,9 +66,12 @@ type Options struct {
 	// Dir keeps the chain on disk, so that the next Start goes on with it.
 	// Empty: in memory only. One process at a time may use a directory.
 	Dir string
+	// Repair goes on before a damaged record that has good ones behind it: those
+	// blocks are lost. Without it such a directory is an error.
+	Repair bool
 	// Listen is the address of the first liteserver; default "127.0.0.1:0".
-	// Further ones get a free port on the same host. IPv4 only: a global config
-	// has no room for more.
+	// Further ones get the ports after it, or a free one when it is 0. IPv4 only: a
+	// global config has no room for more.
 	Listen string
 	// Liteservers is the number of liteservers over the chain; default 1.
 	Liteservers int
@@ -82,12 +85,14 @@ type Options struct {
 	// Now is the clock of the chain; default time.Now. See [Clock]. A clock that
 	// goes back leaves the time of the chain where it was.
 	Now func() time.Time
-	// GlobalID is the chain id; default [DefaultGlobalID].
+	// GlobalID is the chain id; default [DefaultGlobalID], or that of the chain in
+	// Dir, which can't be another.
 	GlobalID int32
 	// Seed is what all keys of the chain follow from: validators, liteservers,
 	// faucet. Default: a fixed value. It is ignored when Dir holds a chain.
 	Seed []byte
-	// Validators is the number of validators, of equal weight; default 1.
+	// Validators is the number of validators, of equal weight; default 1, or that of
+	// the chain in Dir, which can't be another.
 	Validators int
 	// Accounts are balances, in nanocoins, of accounts without code that exist
 	// from the first block on, beside the faucet.
@@ -107,9 +112,12 @@ type Options struct {
 	Keep int
 	// Logger gets errors of the block loop and of liteservers; default silent.
 	Logger *slog.Logger
+
+	asked asked
 }
 
 func (o *Options) defaults() error {
+	o.asked = asked{o.GlobalID, o.Validators}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}

@@ -1,7 +1,6 @@
 package devnet
 
 import (
-	"bufio"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -9,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,8 +30,8 @@ import (
 //
 // A record is written before its block is served. The file is not flushed to
 // disk for each: after a crash of the process nothing is lost, after a crash of
-// the machine the newest blocks may be. A torn or damaged tail is cut off at
-// start. States are written now and then; blocks after the newest good one are
+// the machine the newest blocks may be. A torn tail is cut off at start; damage
+// before good records is an error, unless the options say repair. States are written now and then; blocks after the newest good one are
 // applied again from their Merkle updates, without execution.
 
 const (
@@ -65,6 +63,23 @@ type storeMeta struct {
 	Seed       []byte `json:"seed"`
 	GlobalID   int32  `json:"global_id"`
 	Validators int    `json:"validators"`
+}
+
+// asked is what the caller of Start asked for; zero where he left it open.
+type asked struct {
+	globalID   int32
+	validators int
+}
+
+// agrees reports what a stored chain can't be.
+func (a asked) agrees(m *storeMeta) error {
+	if a.globalID != 0 && a.globalID != m.GlobalID {
+		return fmt.Errorf("the stored chain has id %d, not %d: use another directory", m.GlobalID, a.globalID)
+	}
+	if a.validators != 0 && a.validators != m.Validators {
+		return fmt.Errorf("the stored chain has %d validators, not %d: use another directory", m.Validators, a.validators)
+	}
+	return nil
 }
 
 // open loads the chain from the directory of the options, or makes a new one.
@@ -123,18 +138,22 @@ func (s *store) openDir(o *Options) (fresh bool, err error) {
 	if m.Format != storeFormat {
 		return false, fmt.Errorf("%s: format %q, want %q", path, m.Format, storeFormat)
 	}
+	if err := o.asked.agrees(&m); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
 	o.Seed, o.GlobalID, o.Validators = m.Seed, m.GlobalID, m.Validators
 	if s.f, err = os.OpenFile(filepath.Join(s.dir, "blocks"), os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return false, err
 	}
-	if _, err := os.Stat(s.statePath(0)); errors.Is(err, os.ErrNotExist) {
-		// a new chain, or a start that died before it had a zerostate
-		if err := s.f.Truncate(0); err != nil {
-			return false, err
-		}
-		return true, writeFile(path, append(raw, '\n'))
+	if _, err := os.Stat(s.statePath(0)); !errors.Is(err, os.ErrNotExist) {
+		return false, err
 	}
-	return false, nil
+	// A new chain, or a start that died before it had a zerostate. Then there is no
+	// block either.
+	if st, err := s.f.Stat(); err != nil || st.Size() > 0 {
+		return false, errors.Join(err, fmt.Errorf("dev chain directory %s has blocks, and %s is missing: restore it, or use another directory", s.dir, s.statePath(0)))
+	}
+	return true, writeFile(path, append(raw, '\n'))
 }
 
 // writeFile replaces a file so that a crash leaves the old or the new one.
@@ -352,45 +371,11 @@ func (s *store) loadSnapshot(seqno uint32) (mc, shard *cell.Cell, err error) {
 	return roots[0], roots[1], nil
 }
 
-// scan reads all records, hands each to f and cuts off a damaged tail.
-func (s *store) scan(f func(seqno uint32, r record) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	in := bufio.NewReaderSize(io.NewSectionReader(s.f, 0, 1<<62), 1<<20)
-	for {
-		var head [recordHeader]byte
-		if _, err := io.ReadFull(in, head[:]); err != nil {
-			break // the end, or a torn header
-		}
-		n := binary.BigEndian.Uint32(head[:])
-		if n > maxRecord {
-			break
-		}
-		body := make([]byte, n)
-		if _, err := io.ReadFull(in, body); err != nil {
-			break
-		}
-		if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(head[4:]) {
-			break
-		}
-		r, err := decodeRecord(body)
-		if err != nil {
-			break
-		}
-		if err := f(uint32(len(s.offsets))+1, r); err != nil {
-			return err
-		}
-		s.offsets = append(s.offsets, s.end)
-		s.end += recordHeader + int64(n)
-	}
-	return s.f.Truncate(s.end)
-}
-
 // restore rebuilds the chain from its directory.
 func (c *Chain) restore() error {
 	txs := map[txKey]uint32{}
 	var last uint32
-	err := c.store.scan(func(seqno uint32, r record) error {
+	err := c.store.scan(c.opts.Repair, func(seqno uint32, r record) error {
 		for _, t := range r.mcTxs {
 			txs[txKey{masterchain, t}] = seqno
 		}

@@ -12,7 +12,11 @@ import (
 // Write replaces or creates the file at path with data: into a temporary file
 // in the same directory, synced, then renamed over the name, then the
 // directory is synced. On any error the old file, if there was one, is intact.
+// What is no regular file, such as a device, is not replaced.
 func Write(path string, data []byte, mode os.FileMode) (err error) {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return &fs.PathError{Op: "replace", Path: path, Err: errNotRegular}
+	}
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
 	if err != nil {
@@ -41,6 +45,8 @@ func Write(path string, data []byte, mode os.FileMode) (err error) {
 	}
 	return syncDir(dir)
 }
+
+var errNotRegular = errors.New("not a regular file, and so not replaced")
 
 // Create is Write for a file that must not exist yet. The check is atomic: of
 // two writers one wins, and the other gets an error that wraps os.ErrExist.

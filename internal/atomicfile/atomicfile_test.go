@@ -82,3 +82,27 @@ func TestRemove(t *testing.T) {
 		t.Error("a directory with a file in it is removed")
 	}
 }
+
+// TestWriteReplacesFilesOnly: a device, or a link to one, stays what it is.
+func TestWriteReplacesFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "null")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Skip(err)
+	}
+	for _, path := range []string{dir, link} {
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(path, []byte("x"), 0o600); err == nil {
+			t.Errorf("%s was replaced", path)
+		}
+		if after, err := os.Lstat(path); err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s: %v, %v", path, after, err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

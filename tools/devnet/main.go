@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/devnet"
+	"github.com/cocoon-go/cocoon/internal/atomicfile"
 )
 
 func main() {
@@ -65,10 +67,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		globalID = fs.Int("chain-id", devnet.DefaultGlobalID, "chain id of a new chain")
 		whole    networkFlags
 		verbose  = fs.Bool("v", false, "log what liteservers do")
-		manual   = fs.Bool("manual", false, "make no block but the first ones; for looking at a stored chain")
+		manual   = fs.Bool("manual", false, "make no block but the first ones and those that --control asks for")
+		orders   = fs.String("control", "", "take orders (mine, clock, grant, fault, disconnect, status) over HTTP at this loopback `address`")
 	)
 	fs.StringVar(&o.Dir, "dir", "", "keep the chain in this `directory`; default: in memory")
-	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of the first liteserver; IPv4")
+	fs.BoolVar(&o.Repair, "repair", false, "go on before a damaged block of --dir; the blocks behind it are lost")
+	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of the first liteserver, IPv4; the others get the ports after it")
 	fs.IntVar(&o.Liteservers, "liteservers", 1, "number of liteservers")
 	fs.IntVar(&o.Validators, "validators", 1, "number of validators of a new chain")
 	fs.DurationVar(&o.BlockInterval, "interval", 200*time.Millisecond, "time between blocks")
@@ -78,6 +82,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.BoolVar(&whole.stakes, "stakes", false, "nodes of --network need a stake of 10 coins, and can lose it")
 	fs.Func("fund", "on a new chain, give an address a balance: `ADDRESS=COINS`; may be repeated", func(s string) error {
 		a, n, err := parseFund(s)
+		if _, twice := accounts[a]; twice && err == nil {
+			err = errors.New("the address is there twice")
+		}
 		if err == nil {
 			accounts[a] = n
 		}
@@ -98,15 +105,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if n := chain.NetworkOf(int32(*globalID)); n != chain.Devnet {
 		return fmt.Errorf("--chain-id %d is %s's: what is signed for this chain would be good there", *globalID, n)
 	}
+	if o.Liteservers < 1 || o.Validators < 1 {
+		return errors.New("--liteservers and --validators: want at least 1")
+	}
 	if *manual {
 		o.BlockInterval = -1
 	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if given["chain-id"] {
+		o.GlobalID = int32(*globalID)
+	}
+	if !given["validators"] {
+		o.Validators = 0 // that of a stored chain
+	}
+	if _, err := os.Stat(filepath.Join(o.Dir, "chain.json")); err == nil && o.Dir != "" && given["fund"] {
+		fmt.Fprintf(stderr, "devnet: %s holds a chain already: --fund was for a new one, and changes nothing\n", o.Dir)
+	}
+	clock := &clock{}
+	o.Now = clock.now
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
 	}
 	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	o.Accounts, o.GlobalID = accounts, int32(*globalID)
+	o.Accounts = accounts
 	c, err := whole.start(ctx, o)
 	if err != nil {
 		return err
@@ -114,7 +137,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer c.Close()
 	if *seedOut != "" {
 		seed := hex.EncodeToString(c.FaucetWallet().Seed()) + "\n"
-		if err := os.WriteFile(*seedOut, []byte(seed), 0o600); err != nil {
+		if err := writeFile(*seedOut, []byte(seed), 0o600); err != nil {
 			return err
 		}
 	}
@@ -123,12 +146,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if _, err := stdout.Write(cfg); err != nil {
 			return err
 		}
-	} else if err := writeFile(*out, cfg); err != nil {
+	} else if err := writeFile(*out, cfg, 0o644); err != nil {
 		return err
 	}
 	faucet, err := chain.NewWallet(c.FaucetWallet(), c.GlobalID())
 	if err != nil {
 		return err
+	}
+	if *orders != "" {
+		at, err := (&control{chain: c, clock: clock}).serve(ctx, *orders)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stderr, "devnet: takes orders at http://%s\n", at)
 	}
 	fmt.Fprintf(stderr, "devnet: chain %d, block %d, liteserver %s, faucet %s\n", c.GlobalID(), c.Head().ID.SeqNo, c.Liteservers()[0].Addr(), faucet.Address())
 	<-ctx.Done()
@@ -157,11 +187,11 @@ func parseFund(s string) (attestation.Address, uint64, error) {
 	return a, n, nil
 }
 
-// writeFile writes a file that readers see whole or not at all.
-func writeFile(path string, data []byte) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o644); err != nil {
-		return err
+// writeFile writes a file that readers see whole or not at all, with this mode
+// also where a file was. What is no file, such as a terminal, is written to.
+func writeFile(path string, data []byte, mode os.FileMode) error {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return os.WriteFile(path, data, mode)
 	}
-	return os.Rename(tmp, path)
+	return atomicfile.Write(path, data, mode)
 }

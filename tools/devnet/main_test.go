@@ -158,6 +158,8 @@ func TestBadFlags(t *testing.T) {
 		{"--interval", "0s"}, {"extra"}, {"--listen", "localhost:1"}, {"--listen", "[::1]:0"}, {"--fund", "x"},
 		{"--fund", attestation.Address{}.String() + "=1.0000000001"}, {"--liteservers", "99"},
 		{"--chain-id", "-239"}, {"--chain-id", "-3"}, {"--chain-id", "4294967057"},
+		{"--liteservers", "0"}, {"--validators", "0"}, {"--control", "0.0.0.0:0"},
+		{"--fund", attestation.Address{}.String() + "=1", "--fund", attestation.Address{}.String() + "=2"},
 		{"--network", "new"}, {"--enclave", "main.go"}, {"--stakes"}, {"--network", "new", "--enclave", "missing"}, {"--network", "new", "--enclave", "main.go", "--dir", "d"},
 	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
