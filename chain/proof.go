@@ -415,6 +415,12 @@ func VerifyAccountProof(proof []byte, addr attestation.Address, trusted ...Block
 	return a, nil
 }
 
+// ProofAddress returns the account that a proof is about, without verifying anything.
+func ProofAddress(proof []byte) (attestation.Address, error) {
+	addr, _, _, _, err := decodeProof(proof)
+	return addr, err
+}
+
 // ProofBlocks returns the masterchain blocks on the way of an account proof,
 // from the oldest to the one whose state it shows, without verifying anything.
 // It is for choosing a trusted block: a [Client] can prove one of them.

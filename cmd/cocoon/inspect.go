@@ -9,12 +9,14 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 var inspectCommand = &command.Command{
 	Name: "inspect", Args: "FILE", Short: "print what a file says, without believing it",
-	Long:    "Knows bundles, evidence, receipts (X.receipt; its secrets are not printed) and proofs.",
+	Long: "Knows bundles, evidence, receipts (X.receipt; its secrets are not printed), proofs\n" +
+		"and records of nodes.",
 	Example: "cocoon inspect demo/bundle.cbor",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		return func(_ context.Context, env *command.Env) error {
@@ -27,7 +29,7 @@ var inspectCommand = &command.Command{
 			}
 			kind, v := describe(data)
 			if v == nil {
-				return attestation.BadInput("%s is neither a bundle, evidence, a receipt nor a proof", env.Args[0])
+				return attestation.BadInput("%s is neither a bundle, evidence, a receipt, a proof nor a record of a node", env.Args[0])
 			}
 			if env.JSON {
 				return env.PrintJSON(map[string]any{"trusted": false, "type": kind, "content": v})
@@ -40,7 +42,7 @@ var inspectCommand = &command.Command{
 
 // article names the kinds of [describe] in a sentence.
 var article = map[string]string{
-	"proof": "a proof", "receipt": "a receipt", "bundle": "a bundle",
+	"proof": "a proof", "receipt": "a receipt", "bundle": "a bundle", "record": "a record of a node",
 	"tdx evidence": "a TDX quote", "sgx evidence": "an SGX quote", "snp evidence": "an SNP report",
 	"nvidia evidence": "a report of a GPU or switch", "tpm evidence": "a quote of a TPM", "nras evidence": "a set of tokens of NVIDIA's remote attestation service",
 }
@@ -59,6 +61,10 @@ func describe(data []byte) (kind string, v any) {
 	}
 	if b, err := attestation.ParseBundle(data); err == nil {
 		return "bundle", describeBundle(b)
+	}
+	if way, err := client.RecordBlocks(data); err == nil {
+		last := way[len(way)-1]
+		return "record", map[string]any{"bytes": len(data), "block": last.Seqno, "root_hash": hexOf(last.RootHash)}
 	}
 	if k := attestation.DetectKind(data); k != "" {
 		return k + " evidence", map[string]any{"bytes": len(data), "kind": k}

@@ -13,7 +13,7 @@ func app() *command.App {
 		Short: "private AI that you can verify",
 		Commands: []*command.Command{
 			demoCommand, chatCommand, modelsCommand, proxyCommand, nodesCommand, nodeCommand,
-			verifyNodeCommand, verifyEvidenceCommand, verifyReceiptCommand,
+			verifyNodeCommand, verifyEvidenceCommand, verifyReceiptCommand, verifyRecordCommand,
 			receiptExportCommand, challengeCommand, inspectCommand, policyInitCommand, policyCheckCommand, policyExplainCommand,
 			endorsementsFetchCommand, endorsementsShowCommand, networkShowCommand, networkRenewCommand,
 		},

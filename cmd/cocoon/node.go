@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/internal/command"
@@ -21,16 +22,21 @@ var nodeCommand = &command.Command{
 	Long: "State, epochs with their keys and measurements, price, stake, anchor and open challenges, as\n" +
 		"proved from the trusted block. Then the node's relay is asked for bundle and log: they are\n" +
 		"compared with the chain, and the node is judged under your policy. The exit code says what\n" +
-		"came of that; a relay that can't be asked is \"could not find out\". --chain-only leaves it out.",
+		"came of that; a relay that can't be asked is \"could not find out\". --chain-only leaves it out.\n" +
+		"--save keeps what the chain says, with its proof, for `cocoon verify record`.",
 	Example: "cocoon node 0:a52ceb30…",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
 		s.register(fs)
 		s.registerEndorsements(fs)
 		only := fs.Bool("chain-only", false, "do not ask the node's relay")
+		save := fs.String("save", "", "new `file` for what the chain says, with its proof")
 		return func(ctx context.Context, env *command.Env) error {
 			if err := args(env, 1, "one address"); err != nil {
 				return err
+			}
+			if _, err := os.Lstat(*save); *save != "" && err == nil {
+				return exists(*save)
 			}
 			addr, err := attestation.ParseAddress(env.Args[0])
 			if err != nil {
@@ -42,43 +48,42 @@ var nodeCommand = &command.Command{
 			}
 			defer sess.close()
 			warnSimulated(env.Stderr, simulated(sess.policy))
-			return showNode(ctx, env, sess, addr, *only)
+			return showNode(ctx, env, sess, addr, *only, *save)
 		}
 	},
 }
 
-func showNode(ctx context.Context, env *command.Env, sess *session, addr attestation.Address, chainOnly bool) error {
-	reader := registry.Reader{Reader: sess.chain}
-	acc, err := sess.chain.Account(ctx, addr)
+func showNode(ctx context.Context, env *command.Env, sess *session, addr attestation.Address, chainOnly bool, save string) error {
+	rec, err := sess.Record(ctx, addr)
 	if err != nil {
 		return err
 	}
-	n, err := registry.NodeOf(acc)
+	file, err := rec.Encode()
 	if err != nil {
 		return err
 	}
-	if n.Root != sess.root {
-		return attestation.Refused("node %v belongs to registry %v, not to %v", addr, n.Root, sess.root)
+	if save != "" {
+		if err := create(save, file, 0o644); err != nil {
+			return err
+		}
+		env.Logf("what the chain says is in %s", save)
 	}
-	slot, err := slotOf(ctx, reader, n)
-	if err != nil {
-		return err
-	}
-	root, err := reader.Root(ctx, sess.root)
-	if err != nil {
-		return err
-	}
-	e, _ := n.Epoch(n.Current)
-	v := nodeView{node: n, slot: slot, revoked: root.State.Revoked[e.PlatformID], simulated: simulated(sess.policy), proof: proofLine{
-		Block: n.At.Seqno, RootHash: hexOf(n.At.RootHash), Time: n.At.Time.UTC(), Trusted: sess.trusted.Seqno, Bytes: len(acc.Proof)}}
+	v := viewOf(rec, sess.trusted, len(file), simulated(sess.policy))
 	var wrong error
 	if !chainOnly {
 		_, v.relay, wrong = sess.CheckNode(ctx, addr)
 	}
-	if err := printNode(env, &v); err != nil {
+	if err := printNode(env, v); err != nil {
 		return err
 	}
 	return reported(env, wrong)
+}
+
+func viewOf(rec *client.Record, trusted chain.BlockID, bytes int, simulated bool) *nodeView {
+	n := rec.Node
+	e, _ := n.Epoch(n.Current)
+	return &nodeView{node: n, slot: slotOf(rec), revoked: rec.Root.State.Revoked[e.PlatformID], simulated: simulated, proof: proofLine{
+		Block: n.At.Seqno, RootHash: hexOf(n.At.RootHash), Time: n.At.Time.UTC(), Trusted: trusted.Seqno, Bytes: bytes}}
 }
 
 // nodeView is all that is shown of a node.
@@ -134,22 +139,16 @@ type slotLine struct {
 
 // slotOf returns nil where there is no slot to hold: no epoch yet, or a registry
 // that counts none.
-func slotOf(ctx context.Context, r registry.Reader, n *registry.Node) (*slotLine, error) {
-	e, ok := n.Epoch(n.Current)
-	if !ok {
-		return nil, nil
-	}
-	p, err := r.Platform(ctx, n.Root, e.PlatformID)
-	if errors.Is(err, registry.ErrNoContract) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
+func slotOf(rec *client.Record) *slotLine {
+	p := rec.Platform
+	if p == nil {
+		return nil
 	}
 	line := &slotLine{Platform: p.Address, Held: p.Held, Limit: p.Limit}
-	if until, ok := p.Slot(n.Address); ok {
+	if until, ok := p.Slot(rec.Node.Address); ok {
 		line.Until = &until
 	}
-	return line, nil
+	return line
 }
 
 func (s *slotLine) String() string {

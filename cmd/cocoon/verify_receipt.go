@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -112,7 +113,7 @@ func (s *settings) receiptToVerify(ctx context.Context, env *command.Env, o *rec
 	}
 	defer sess.close()
 	if kept == nil {
-		want.Trusted, err = blocksOf(ctx, sess, p)
+		want.Trusted, err = blocksOf(ctx, sess, p.AccountProof, p.RegistryProof)
 		return p, want, err
 	}
 	if o.receipt == "" {
@@ -134,11 +135,11 @@ func proveNow(ctx context.Context, sess *session, path string) (*receipt.Proof, 
 	return sess.Prove(ctx, src, f.Receipt)
 }
 
-// blocksOf asks the chain for the blocks that a proof leads to: that a block is
-// the chain's own, newer ones show, whatever the proof itself starts at.
-func blocksOf(ctx context.Context, sess *session, p *receipt.Proof) ([]chain.BlockID, error) {
+// blocksOf asks the chain for the blocks that proofs lead to: that a block is the
+// chain's own, newer ones show, whatever the proof itself starts at.
+func blocksOf(ctx context.Context, sess *session, proofs ...[]byte) ([]chain.BlockID, error) {
 	var out []chain.BlockID
-	for _, proof := range [][]byte{p.AccountProof, p.RegistryProof} {
+	for _, proof := range proofs {
 		if len(proof) == 0 {
 			continue // not anchored: verifying says so
 		}
@@ -147,12 +148,11 @@ func blocksOf(ctx context.Context, sess *session, p *receipt.Proof) ([]chain.Blo
 			return nil, err
 		}
 		last := way[len(way)-1]
-		b, err := sess.chain.Block(ctx, last.Seqno)
-		if err != nil {
-			return nil, fmt.Errorf("the block of the proof: %w", err)
+		if slices.Contains(out, last) {
+			continue
 		}
-		if b.ID() != last {
-			return nil, attestation.ChainDisagrees("the proof leads to block %s, the chain has block %s", last, b.ID())
+		if err := sess.ownBlock(ctx, last); err != nil {
+			return nil, err
 		}
 		out = append(out, last)
 	}
@@ -160,6 +160,18 @@ func blocksOf(ctx context.Context, sess *session, p *receipt.Proof) ([]chain.Blo
 		return nil, attestation.Unknown("%w: the proof was exported before the receipt was anchored; export it again", client.ErrNotAnchored)
 	}
 	return out, nil
+}
+
+// ownBlock checks that a block is the chain's own.
+func (s *session) ownBlock(ctx context.Context, id chain.BlockID) error {
+	b, err := s.chain.Block(ctx, id.Seqno)
+	if err != nil {
+		return fmt.Errorf("the block of the proof: %w", err)
+	}
+	if b.ID() != id {
+		return attestation.ChainDisagrees("the proof leads to block %s, the chain has block %s", id, b.ID())
+	}
+	return nil
 }
 
 func readProof(path string) (*receipt.Proof, error) {
