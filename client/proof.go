@@ -60,14 +60,7 @@ func VerifyProof(p *receipt.Proof, want Expect) (*Checked, error) {
 		return nil, attestation.BadInput("verifying a proof needs a policy, a registry and a trusted block")
 	}
 	w := &walk{p: p, want: want, Checked: &Checked{Trail: newTrail()}}
-	for _, s := range []struct {
-		name string
-		do   func() (at time.Time, detail string, err error)
-	}{
-		{StepChain, w.chain}, {StepNode, w.node}, {StepReceipt, w.receipt}, {StepCheckpoint, w.checkpoint},
-		{StepInclusion, w.inclusion}, {StepAnchor, w.anchor}, {StepTime, w.time}, {StepRequest, w.request}, {StepResponse, w.response}, {StepRegistry, w.registry},
-		{StepRegistration, w.registration}, {StepEvidence, w.evidence}, {StepModel, w.model},
-	} {
+	for _, s := range w.steps() {
 		if p.Opening == nil && (s.name == StepRequest || s.name == StepResponse) {
 			continue
 		}
@@ -81,6 +74,22 @@ func VerifyProof(p *receipt.Proof, want Expect) (*Checked, error) {
 		}
 	}
 	return w.Checked, nil
+}
+
+// step is one of the walk: it returns the time that it was judged at, or that it
+// proves, and what was found.
+type step struct {
+	name string
+	do   func() (at time.Time, detail string, err error)
+}
+
+// steps are all of the walk, in order; hardware() tells [StepRoot] from the evidence.
+func (w *walk) steps() []step {
+	return []step{
+		{StepChain, w.chain}, {StepNode, w.node}, {StepReceipt, w.receipt}, {StepCheckpoint, w.checkpoint},
+		{StepInclusion, w.inclusion}, {StepAnchor, w.anchor}, {StepTime, w.time}, {StepRequest, w.request}, {StepResponse, w.response},
+		{StepRegistry, w.registry}, {StepRegistration, w.registration}, {StepEvidence, w.evidence}, {StepModel, w.model},
+	}
 }
 
 // chain walks from the trusted block to the node's account.

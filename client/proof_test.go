@@ -2,6 +2,9 @@ package client
 
 import (
 	"errors"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +60,36 @@ func TestReceiptModel(t *testing.T) {
 	b.ModelDigest, b.CompletionTokens = [32]byte{2}, 0
 	if _, _, err := w.model(); err != nil {
 		t.Errorf("no model answered: %v", err)
+	}
+}
+
+// The specification lists the steps in the order in which they are done.
+func TestSpecOrder(t *testing.T) {
+	doc, err := os.ReadFile("../docs/spec/receipt.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(doc), "## 8. ")
+	var said []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(section, -1) {
+		for name := range strings.SplitSeq(row[1], ", ") {
+			said = append(said, strings.Trim(name, "`"))
+		}
+	}
+	var done []string
+	for _, s := range (&walk{}).steps() {
+		if s.name == StepEvidence {
+			done = append(done, StepRoot) // the part of it that no policy decides
+		}
+		done = append(done, s.name)
+	}
+	if done = append(done, StepReplay); !slices.Equal(said, done) {
+		t.Errorf("said %v, done %v", said, done)
+	}
+	for _, s := range newTrail() {
+		if !slices.Contains(done, s.Name) {
+			t.Errorf("step %s is not in the order of work", s.Name)
+		}
 	}
 }
 

@@ -161,9 +161,13 @@ func TestSpecExample(t *testing.T) {
 	body, _ := EncodeBody(&r.Body)
 	enc, _ := r.Encode()
 	leaf := r.Head.LeafHash()
+	proof, err := exampleProof(t).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	trailer, _ := r.EncodeTrailer()
 	for name, b := range map[string][]byte{
-		"head": r.Head.AppendTo(nil), "body": body, "signature": r.Signature[:], "receipt": enc, "leaf hash": leaf[:], "key": pub[:],
+		"head": r.Head.AppendTo(nil), "body": body, "signature": r.Signature[:], "receipt": enc, "leaf hash": leaf[:], "key": pub[:], "proof": proof,
 	} {
 		if !strings.Contains(flat, hex.EncodeToString(b)) {
 			t.Errorf("docs/spec/receipt.md lacks the %s: %x", name, b)
