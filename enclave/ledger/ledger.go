@@ -9,6 +9,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/attestation/translog"
+	"github.com/cocoon-go/cocoon/internal/leaffile"
 )
 
 // Genesis is what the chain says when an enclave boots, from a proved state
@@ -90,7 +91,7 @@ func open(fs fsys, dir string, g Genesis) (_ *Ledger, err error) {
 			l.release()
 		}
 	}()
-	if l.file, err = fs.open(filepath.Join(dir, "leaves")); err != nil {
+	if l.file, err = fs.open(filepath.Join(dir, leaffile.Name)); err != nil {
 		return nil, err
 	}
 	if err = l.load(); err != nil {
@@ -217,7 +218,7 @@ func (l *Ledger) enqueue(sign func(index uint64) (*receipt.Receipt, error)) (*re
 		l.batch = &batch{first: l.next}
 	}
 	b := l.batch
-	b.records = appendRecord(b.records, &r.Head, &r.Signature)
+	b.records = leaffile.Append(b.records, &r.Head, &r.Signature)
 	b.hashes = append(b.hashes, r.Head.LeafHash())
 	l.next++
 	return r, b, nil
@@ -254,7 +255,7 @@ func (l *Ledger) write(b *batch) {
 }
 
 func (l *Ledger) store(b *batch) error {
-	off := int64(b.first+1) * recordSize
+	off := int64(b.first+1) * leaffile.RecordSize
 	n, err := l.file.WriteAt(b.records, off)
 	if err == nil && n != len(b.records) {
 		err = io.ErrShortWrite

@@ -21,6 +21,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/attestation/translog"
+	"github.com/cocoon-go/cocoon/internal/leaffile"
 )
 
 var testNode = attestation.Address{Hash: sha256.Sum256([]byte("node"))}
@@ -254,16 +255,16 @@ func TestOpenRefuses(t *testing.T) {
 		return d
 	}
 	reseal := func(b []byte, leaf int) {
-		rec := b[(leaf+1)*recordSize:]
-		h, sig, _ := parseRecord(rec[:recordSize])
-		copy(rec, appendRecord(nil, &h, &sig))
+		rec := b[(leaf+1)*leaffile.RecordSize:]
+		h, sig, _ := leaffile.Parse(rec[:leaffile.RecordSize])
+		copy(rec, leaffile.Append(nil, &h, &sig))
 	}
 	record := func(key ed25519.PrivateKey, h receipt.Head) []byte {
 		r, err := receipt.Sign(key, h, body())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return appendRecord(nil, &r.Head, &r.Signature)
+		return leaffile.Append(nil, &r.Head, &r.Signature)
 	}
 	key1, _ := epochKey(1)
 	key2, _ := epochKey(2)
@@ -301,17 +302,17 @@ func TestOpenRefuses(t *testing.T) {
 		{"huge size", dir, huge, fault.FamilyInput, "above the limit"},
 		{"no directory", file, boot(3), fault.FamilyInput, "not a directory"},
 		{"forged after the anchor", edit(func(b []byte) []byte {
-			b[601*recordSize-5] ^= 1
+			b[601*leaffile.RecordSize-5] ^= 1
 			reseal(b, 599)
 			return b
 		}), boot(3), fault.FamilyChain, "leaf 599 of this data directory was not signed"},
 		{"forged head before the anchor", edit(func(b []byte) []byte {
-			b[6*recordSize+70] ^= 1
+			b[6*leaffile.RecordSize+70] ^= 1
 			reseal(b, 5)
 			return b
 		}), anchoredAt(3, cp), fault.FamilyChain, "not the log that is anchored"},
 		{"leaf of another place", edit(func(b []byte) []byte {
-			copy(b[10*recordSize:], b[11*recordSize:12*recordSize])
+			copy(b[10*leaffile.RecordSize:], b[11*leaffile.RecordSize:12*leaffile.RecordSize])
 			return b
 		}), boot(3), fault.FamilyChain, "leaf 9 of this data directory was signed as leaf 10"},
 		{"leaf of another node", edit(func(b []byte) []byte {
@@ -320,12 +321,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"epoch falls", edit(func(b []byte) []byte {
 			return append(b, record(key1, receipt.Head{Node: testNode, Epoch: 1, Index: 600})...)
 		}), boot(3), fault.FamilyChain, "of epoch 1, after one of epoch 2"},
-		{"damage in the middle", edit(func(b []byte) []byte { b[300*recordSize+3] ^= 1; return b }), boot(3), fault.FamilyInput, "damaged at leaf 299"},
-		{"damage in the last leaf", edit(func(b []byte) []byte { b[600*recordSize+3] ^= 1; return b }), boot(3), fault.FamilyInput, "damaged at leaf 599"},
-		{"hole in the middle", edit(func(b []byte) []byte { clear(b[300*recordSize : 301*recordSize]); return b }), boot(3), fault.FamilyInput, "damaged at leaf 299"},
+		{"damage in the middle", edit(func(b []byte) []byte { b[300*leaffile.RecordSize+3] ^= 1; return b }), boot(3), fault.FamilyInput, "damaged at leaf 299"},
+		{"damage in the last leaf", edit(func(b []byte) []byte { b[600*leaffile.RecordSize+3] ^= 1; return b }), boot(3), fault.FamilyInput, "damaged at leaf 599"},
+		{"hole in the middle", edit(func(b []byte) []byte { clear(b[300*leaffile.RecordSize : 301*leaffile.RecordSize]); return b }), boot(3), fault.FamilyInput, "damaged at leaf 299"},
 		{"head without shape", edit(func(b []byte) []byte {
-			rec := make([]byte, payloadSize)
-			return append(b, binary.LittleEndian.AppendUint32(rec, 0x0)...)[:len(b)+recordSize-1]
+			rec := make([]byte, leaffile.PayloadSize)
+			return append(b, binary.LittleEndian.AppendUint32(rec, 0x0)...)[:len(b)+leaffile.RecordSize-1]
 		}), anchoredAt(3, translog.Checkpoint{Size: 601}), fault.FamilyChain, "older than what is anchored"},
 		{"header", edit(func(b []byte) []byte { b[0] ^= 1; return b }), boot(3), fault.FamilyInput, "header does not parse"},
 		{"header checksum", edit(func(b []byte) []byte { b[9] ^= 1; return b }), boot(3), fault.FamilyInput, "header does not parse"},
@@ -353,8 +354,8 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func resum(b []byte) {
-	h := append([]byte(nil), b[:payloadSize]...)
-	binary.LittleEndian.PutUint32(b[payloadSize:], checksum(h))
+	h := append([]byte(nil), b[:leaffile.PayloadSize]...)
+	binary.LittleEndian.PutUint32(b[leaffile.PayloadSize:], leaffile.Checksum(h))
 }
 
 // A leaf whose bytes are sealed and mean nothing is damage too.
@@ -363,7 +364,7 @@ func TestOpenRefusesLeafWithoutShape(t *testing.T) {
 	mustOpen(t, dir, boot(1)).Close()
 	p := filepath.Join(dir, "leaves")
 	b, _ := os.ReadFile(p)
-	rec := make([]byte, recordSize)
+	rec := make([]byte, leaffile.RecordSize)
 	resum(rec)
 	os.WriteFile(p, append(b, rec...), 0o600)
 	_, err := Open(dir, boot(2))
@@ -381,11 +382,11 @@ func TestTornTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, _ := signer(1, 0)(3)
-	rec := appendRecord(nil, &r.Head, &r.Signature)
+	rec := leaffile.Append(nil, &r.Head, &r.Signature)
 	for _, tail := range [][]byte{
-		rec[:1], rec[:100], rec[:recordSize-1], // too short
-		append(bytes.Clone(rec[:100]), make([]byte, recordSize-100)...), // sectors missing
-		make([]byte, recordSize), make([]byte, 70000), // reserved, never written
+		rec[:1], rec[:100], rec[:leaffile.RecordSize-1], // too short
+		append(bytes.Clone(rec[:100]), make([]byte, leaffile.RecordSize-100)...), // sectors missing
+		make([]byte, leaffile.RecordSize), make([]byte, 70000),                   // reserved, never written
 	} {
 		d := t.TempDir()
 		os.WriteFile(filepath.Join(d, "leaves"), append(bytes.Clone(full), tail...), 0o600)
@@ -400,7 +401,7 @@ func TestTornTail(t *testing.T) {
 		}
 	}
 	// A cut header is a directory that was being made.
-	for n := range recordSize {
+	for n := range leaffile.RecordSize {
 		d := t.TempDir()
 		os.WriteFile(filepath.Join(d, "leaves"), full[:n], 0o600)
 		l := mustOpen(t, d, boot(1))
@@ -495,9 +496,9 @@ func TestDiskChangesWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	f.WriteAt([]byte{1}, 11*recordSize+80)         // head of leaf 10
-	f.WriteAt([]byte{1, 2, 3}, 291*recordSize+130) // signature of leaf 290
-	f.WriteAt([]byte{1, 2, 3}, 292*recordSize+80)  // head of leaf 291, in the last, partial tile
+	f.WriteAt([]byte{1}, 11*leaffile.RecordSize+80)         // head of leaf 10
+	f.WriteAt([]byte{1, 2, 3}, 291*leaffile.RecordSize+130) // signature of leaf 290
+	f.WriteAt([]byte{1, 2, 3}, 292*leaffile.RecordSize+80)  // head of leaf 291, in the last, partial tile
 	for name, err := range map[string]error{
 		"tile":        second(l.Tile("tile/0/000")),
 		"inclusion":   second(l.InclusionProof(11, 300)),

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
+	"github.com/cocoon-go/cocoon/internal/leaffile"
 )
 
 // load reads the whole file, removes a torn end, and checks every leaf.
@@ -14,7 +15,7 @@ func (l *Ledger) load() error {
 	if err != nil {
 		return err
 	}
-	if size < recordSize {
+	if size < leaffile.RecordSize {
 		// New, or the very first write was cut off.
 		l.cut = size
 		if err := l.create(); err != nil {
@@ -22,11 +23,11 @@ func (l *Ledger) load() error {
 		}
 		return l.fitsChain()
 	}
-	head := make([]byte, recordSize)
+	head := make([]byte, leaffile.RecordSize)
 	if _, err := l.file.ReadAt(head, 0); err != nil {
 		return err
 	}
-	if err := checkHeader(head, l.genesis.Node); err != nil {
+	if err := leaffile.CheckHeader(head, l.genesis.Node); err != nil {
 		return err
 	}
 	if err := l.loadLeaves(size); err != nil {
@@ -39,8 +40,8 @@ func (l *Ledger) create() error {
 	if err := l.file.Truncate(0); err != nil {
 		return err
 	}
-	n, err := l.file.WriteAt(header(l.genesis.Node), 0)
-	if err == nil && n != recordSize {
+	n, err := l.file.WriteAt(leaffile.Header(l.genesis.Node), 0)
+	if err == nil && n != leaffile.RecordSize {
 		err = io.ErrShortWrite
 	}
 	return err
@@ -48,21 +49,21 @@ func (l *Ledger) create() error {
 
 func (l *Ledger) loadLeaves(size int64) error {
 	last := uint32(1) // epochs never fall
-	r := io.NewSectionReader(l.file, recordSize, size-recordSize)
-	buf := make([]byte, tileWidth*recordSize)
-	for off := int64(recordSize); off < size; {
+	r := io.NewSectionReader(l.file, leaffile.RecordSize, size-leaffile.RecordSize)
+	buf := make([]byte, tileWidth*leaffile.RecordSize)
+	for off := int64(leaffile.RecordSize); off < size; {
 		n, err := io.ReadFull(r, buf[:min(int64(len(buf)), size-off)])
 		if err != nil {
 			return err
 		}
-		for rec := buf[:n]; len(rec) > 0; rec = rec[recordSize:] {
-			if len(rec) < recordSize || !sealed(rec[:recordSize]) {
+		for rec := buf[:n]; len(rec) > 0; rec = rec[leaffile.RecordSize:] {
+			if len(rec) < leaffile.RecordSize || !leaffile.Sealed(rec[:leaffile.RecordSize]) {
 				return l.truncate(off, size)
 			}
-			if err := l.loadLeaf(rec[:recordSize], &last); err != nil {
+			if err := l.loadLeaf(rec[:leaffile.RecordSize], &last); err != nil {
 				return err
 			}
-			off += recordSize
+			off += leaffile.RecordSize
 		}
 	}
 	return nil
@@ -73,15 +74,15 @@ func (l *Ledger) loadLeaves(size int64) error {
 // follows. Anything else that does not parse is damage, and dropping it could
 // drop a promise.
 func (l *Ledger) truncate(off, size int64) error {
-	if size-off >= recordSize {
+	if size-off >= leaffile.RecordSize {
 		buf := make([]byte, 64<<10)
-		for at := off + payloadSize; at < size; {
+		for at := off + leaffile.PayloadSize; at < size; {
 			n, err := l.file.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
 			if err != nil {
 				return err
 			}
 			if len(bytes.Trim(buf[:n], "\x00")) > 0 {
-				return fault.BadInput("the leaf file is damaged at leaf %d of about %d: restore it from a copy; it cannot be repaired by dropping leaves", l.tree.size, size/recordSize-1)
+				return fault.BadInput("the leaf file is damaged at leaf %d of about %d: restore it from a copy; it cannot be repaired by dropping leaves", l.tree.size, size/leaffile.RecordSize-1)
 			}
 			at += int64(n)
 		}
@@ -92,7 +93,7 @@ func (l *Ledger) truncate(off, size int64) error {
 
 func (l *Ledger) loadLeaf(rec []byte, last *uint32) error {
 	i, g := l.tree.size, &l.genesis
-	h, sig, err := parseRecord(rec)
+	h, sig, err := leaffile.Parse(rec)
 	if err != nil {
 		return fault.BadInput("the leaf file is damaged at leaf %d: %w", i, err)
 	}

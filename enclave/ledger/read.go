@@ -9,6 +9,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/attestation/translog"
+	"github.com/cocoon-go/cocoon/internal/leaffile"
 )
 
 // Leaf returns a durable leaf: the head of a receipt and its signature.
@@ -33,7 +34,7 @@ func (l *Ledger) Leaf(index uint64) (receipt.Head, [64]byte, error) {
 	if hashes[i] != want[i] {
 		return receipt.Head{}, [64]byte{}, changed(no)
 	}
-	h, sig, err := parseRecord(recs[i*recordSize:])
+	h, sig, err := leaffile.Parse(recs[i*leaffile.RecordSize:][:leaffile.RecordSize])
 	if err != nil {
 		return receipt.Head{}, [64]byte{}, err
 	}
@@ -134,13 +135,13 @@ func changed(no uint64) error {
 
 // records reads n records from leaf no*256 and hashes their heads.
 func (l *Ledger) records(no uint64, n int) ([]byte, []tlog.Hash, error) {
-	b := make([]byte, n*recordSize)
-	if _, err := l.file.ReadAt(b, int64(no*tileWidth+1)*recordSize); err != nil {
+	b := make([]byte, n*leaffile.RecordSize)
+	if _, err := l.file.ReadAt(b, int64(no*tileWidth+1)*leaffile.RecordSize); err != nil {
 		return nil, nil, fault.Unknown("reading the leaf file: %w", err)
 	}
 	hs := make([]tlog.Hash, n)
 	for i := range hs {
-		hs[i] = tlog.RecordHash(b[i*recordSize:][:receipt.HeadSize])
+		hs[i] = tlog.RecordHash(b[i*leaffile.RecordSize:][:receipt.HeadSize])
 	}
 	return b, hs, nil
 }
