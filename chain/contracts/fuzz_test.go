@@ -152,6 +152,7 @@ func FuzzParseMessages(f *testing.F) {
 		ParseDone(c)
 		ParsePayout(c)
 		ParseAnchorMessage(c)
+		NodeEventOf(c)
 	})
 }
 
