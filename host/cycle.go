@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -17,6 +18,12 @@ import (
 func (n *node) cycle(ctx context.Context) error {
 	backoff := time.Second
 	for {
+		if err := n.mayRegister(ctx); err != nil {
+			return err
+		}
+		if err := n.prepare(ctx); err != nil {
+			return err
+		}
 		started := time.Now()
 		err := n.epoch(ctx)
 		if ctx.Err() != nil {
@@ -69,7 +76,10 @@ func (n *node) epoch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// What an earlier enclave began is over before the next one looks at the chain.
-	if _, err := n.op.resume(ctx, ""); err != nil {
+	n.busy.Lock()
+	_, err := n.op.resume(ctx, "")
+	n.busy.Unlock()
+	if err != nil {
 		return err
 	}
 	proc, err := n.start(ctx)
@@ -110,15 +120,33 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 	if n.Ready != nil {
 		n.Ready(run)
 	}
-	go n.answers(ctx, proc) // ends with ctx, which ends with this epoch
 	e, _ := rec.Epoch(rec.Current)
+	n.serving.Store(proc)
+	defer n.lastHead(proc, e)
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() { cancel(n.renewal(ctx, e)) }()
+	var wait sync.WaitGroup
+	defer func() {
+		cancel(nil)
+		wait.Wait()
+	}()
+	wait.Go(func() { n.keepHeads(ctx, proc, e) })
+	wait.Go(func() { cancel(n.renewal(ctx, e)) })
+	wait.Go(func() { cancel(n.watch(ctx, e)) })
 	if err := n.anchor(ctx, proc); err != nil {
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// lastHead takes the newest head from an enclave that is about to end: what it
+// signed is all that can be anchored until the next one is registered.
+func (n *node) lastHead(proc *process, e registry.Epoch) {
+	n.serving.Store(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := n.keepHead(ctx, proc, e); err != nil {
+		n.Log.Debug("the last head of the log is not stored", "err", err)
+	}
 }
 
 // errRenew ends an enclave whose registration is about to end.

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ type Options struct {
 	Endorsements []endorse.File     // served to clients, and given to each enclave
 	Engine       []byte             // of [ParseEngine]; default: the embedded engine
 	AnchorEvery  time.Duration      // default 10 minutes; not more often than the registry allows
+	Again        bool               // register a node that its operator unregistered
 	Log          *slog.Logger       // default: silence
 	// RenewEndorsements, when set, reads Endorsements anew: at most once a minute,
 	// when they are asked for.
@@ -64,6 +66,9 @@ type Running struct {
 	Simulated  bool                `json:"simulated"` // it protects nothing
 }
 
+// LogDir is where a node's log lies, below its directory.
+const LogDir = "log"
+
 // RunFile is where a running node says where it is, below its directory.
 const RunFile = "run.json"
 
@@ -80,6 +85,12 @@ type node struct {
 	booted map[[32]byte]bool            // receipt keys of this process's enclaves
 	served bool                         // one of them was registered
 	relay  atomic.Pointer[http.Handler] // to the enclave that runs
+
+	busy     sync.Mutex              // held while op pays
+	prepared bool                    // the contract is deployed, and has the profile
+	kept     *contracts.SignedHead   // the newest that is stored; of the goroutine that runs an enclave
+	serving  atomic.Pointer[process] // the enclave that is registered and runs; nil: none
+	idle     atomic.Bool             // none will run
 }
 
 // Up runs a node until ctx ends. When the enclave ends by itself it is started
@@ -97,16 +108,14 @@ func Up(ctx context.Context, o Options) error {
 	if o.AnchorEvery <= 0 {
 		o.AnchorEvery = 10 * time.Minute
 	}
-	if err := os.MkdirAll(filepath.Join(o.Dir, "log"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(o.Dir, LogDir), 0o700); err != nil {
 		return err
 	}
-	lock, err := filelock.Acquire(o.Dir)
-	if errors.Is(err, filelock.ErrHeld) {
-		return attestation.BadInput("node directory %w; every node needs its own", err)
-	} else if err != nil {
+	unlock, err := LockNode(o.Dir)
+	if err != nil {
 		return err
 	}
-	defer lock.Unlock()
+	defer unlock()
 
 	n := &node{Options: o, booted: map[[32]byte]bool{}}
 	if n.own, err = newEndorsements(o.Endorsements, o.RenewEndorsements, o.Log); err != nil {
@@ -126,16 +135,38 @@ func Up(ctx context.Context, o Options) error {
 	if n.Public == "" {
 		n.Public = "http://" + ln.Addr().String()
 	}
-	if err := n.prepare(ctx); err != nil {
-		return err
-	}
 	srv, err := n.serve(ln)
 	if err != nil {
 		return err
 	}
 	defer srv.Close()
-	return n.cycle(ctx)
+	defer n.answers(ctx)()
+	for {
+		err := n.cycle(ctx)
+		again := n.hold(ctx, err)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !again:
+			return err
+		}
+	}
 }
+
+// LockNode makes this process the only one that runs the node of a directory, or
+// answers its challenges, until unlock.
+func LockNode(dir string) (unlock func() error, err error) {
+	lock, err := filelock.Acquire(dir)
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, attestation.BadInput("node directory %w; every node needs its own", err)
+	} else if err != nil {
+		return nil, attestation.BadInput("node directory: %w", err)
+	}
+	return lock.Unlock, nil
+}
+
+// PaymentsDir is where a node's host remembers its payments, below its directory.
+const PaymentsDir = "payments"
 
 func (n *node) connect(ctx context.Context) error {
 	data, err := os.ReadFile(n.TON)
@@ -151,7 +182,7 @@ func (n *node) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.op, err = OpenOperator(ctx, client, n.Wallet, n.Registry, n.Index, filepath.Join(n.Dir, "payments"))
+	n.op, err = OpenOperator(ctx, client, n.Wallet, n.Registry, n.Index, filepath.Join(n.Dir, PaymentsDir))
 	if err != nil {
 		client.Close()
 		return err
@@ -189,6 +220,19 @@ func (n *node) serve(ln net.Listener) (*http.Server, error) {
 
 // prepare deploys the node's contract with its profile, or corrects the profile.
 func (n *node) prepare(ctx context.Context) error {
+	if n.prepared {
+		return nil
+	}
+	if err := n.setProfile(ctx); err != nil {
+		return err
+	}
+	n.prepared = true
+	return nil
+}
+
+func (n *node) setProfile(ctx context.Context) error {
+	n.busy.Lock()
+	defer n.busy.Unlock()
 	profile := contracts.Profile{Endpoint: n.Public}
 	rec, err := n.op.Record(ctx)
 	switch {

@@ -82,7 +82,7 @@ file_hash = "%x"
 
 // start runs the enclave's program and waits until it says where it listens.
 func (n *node) start(ctx context.Context) (*process, error) {
-	if err := room(filepath.Join(n.Dir, "log"), logRoom); err != nil {
+	if err := room(filepath.Join(n.Dir, LogDir), logRoom); err != nil {
 		return nil, err
 	}
 	chainID, err := n.op.Client.ChainID(ctx)
@@ -100,7 +100,7 @@ func (n *node) start(ctx context.Context) (*process, error) {
 	if err := errors.Join(atomicfile.Write(file, n.configuration(chainID, trusted), 0o600), atomicfile.Write(tonFile, ton, 0o600)); err != nil {
 		return nil, err
 	}
-	args := []string{"run", "--config", file, "--ton-config", tonFile, "--data", filepath.Join(n.Dir, "log"), "--listen", "127.0.0.1:0"}
+	args := []string{"run", "--config", file, "--ton-config", tonFile, "--data", filepath.Join(n.Dir, LogDir), "--listen", "127.0.0.1:0"}
 	if n.Simulated != "" {
 		args = append(args, "--simulated", n.Simulated)
 	} else {

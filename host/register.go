@@ -137,6 +137,8 @@ func (n *node) register(ctx context.Context, proc *process) (*registry.Node, err
 		return nil, err
 	}
 	n.served = true
+	n.busy.Lock()
+	defer n.busy.Unlock()
 	return rec, n.op.Told()
 }
 
@@ -168,6 +170,8 @@ func (n *node) registerBundle(ctx context.Context, proc *process) (func(context.
 }
 
 func (n *node) sendRegistration(ctx context.Context, newest func(context.Context) (*attestation.Bundle, error), certificates []*certificate.File) error {
+	n.busy.Lock()
+	defer n.busy.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	return n.op.Register(ctx, newest, certificates...)
@@ -273,11 +277,7 @@ func ParseAnchor(data []byte) (*contracts.SignedHead, error) {
 func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 	ctx, cancel := context.WithTimeout(ctx, max(time.Minute, n.AnchorEvery))
 	defer cancel()
-	data, err := proc.get(ctx, "/log/anchor", 1<<12)
-	if err != nil {
-		return err
-	}
-	v, err := ParseAnchor(data)
+	v, err := proc.head(ctx)
 	if err != nil {
 		return err
 	}

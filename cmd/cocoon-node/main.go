@@ -17,7 +17,7 @@ func app() *command.App {
 		Name:  "cocoon-node",
 		Short: "run a node of the Cocoon network",
 		Commands: []*command.Command{
-			upCommand, statusCommand, registerCommand, anchorCommand, unregisterCommand,
+			upCommand, statusCommand, answerCommand, registerCommand, anchorCommand, unregisterCommand,
 			stakeCommand, unstakeCommand, withdrawCommand, walletNewCommand,
 			certificateRequestCommand, certificateShowCommand, certificateReportCommand,
 			verifierStakeCommand, verifierLeaveCommand, verifierRefreshCommand, verifierWithdrawCommand, verifierShowCommand,

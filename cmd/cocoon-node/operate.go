@@ -52,6 +52,11 @@ func (f *operatorFlags) check() error {
 
 // open connects to the chain as the operator. The caller closes the client.
 func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Operator, error) {
+	return f.openIn(ctx, env, filepath.Join(f.dir, "operator-payments"))
+}
+
+// openIn is open with the directory that remembers payments.
+func (f *operatorFlags) openIn(ctx context.Context, env *command.Env, payments string) (*host.Operator, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
@@ -67,7 +72,7 @@ func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Opera
 	if err != nil {
 		return nil, err
 	}
-	o, err := host.OpenOperator(ctx, client, key, root, uint32(f.index), filepath.Join(f.dir, "operator-payments"))
+	o, err := host.OpenOperator(ctx, client, key, root, uint32(f.index), payments)
 	if err != nil {
 		client.Close()
 		return nil, err

@@ -26,7 +26,11 @@ var upCommand = &command.Command{
 	Name: "up", Short: "run an enclave, register it, and anchor its log until interrupted",
 	Long: "The enclave is a process of its own. --simulated runs it on a simulated platform,\n" +
 		"which protects nothing and is accepted only by policies that name its root. With --json\n" +
-		"an object is printed each time that an enclave begins to serve.",
+		"an object is printed each time that an enclave begins to serve.\n\n" +
+		"Challenges of the node's log are answered from the beginning, also when the registration is\n" +
+		"refused or over: while something is at stake `up` stays for that, and tries again when the\n" +
+		"registry's policy or the stake is another. A node that was unregistered is not registered again,\n" +
+		"unless stake was added since, or --again is given.",
 	Example: "cocoon-node up --dir /var/lib/cocoon --ton-config global.json --registry 0:... --wallet wallet.key --device tdx",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var f upFlags
@@ -56,6 +60,7 @@ func (f *upFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Listen, "listen", "127.0.0.1:0", "`address` of the relay")
 	fs.StringVar(&f.Public, "public-url", "", "`URL` of the relay for clients (default: http:// and the address)")
 	fs.StringVar(&f.Program, "enclave", "", "the cocoon-enclave `program` (default: beside this one)")
+	fs.BoolVar(&f.Again, "again", false, "register a node that was unregistered")
 	f.AnchorEvery = 10 * time.Minute
 	fs.Func("anchor-every", "`time` between anchors (default 10m)", func(s string) error {
 		d, err := time.ParseDuration(s)

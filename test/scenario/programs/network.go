@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,6 +63,7 @@ func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*p
 //	up [dir=DIR] ARG...         starts the node of a directory, "node" unless it is
 //	                            named, and waits until it serves: $RELAY, $NODE and
 //	                            $EPOCH are set
+//	begin [dir=DIR] ARG...      starts it, and does not wait
 //	down, crash [dir=DIR]       ends it as its operator does, or as a power cut does
 //	ends [dir=DIR] CODE TEXT    waits until it has ended by itself, and said this
 //	full [dir=DIR] enclave|host lets it write nothing more to files
@@ -75,7 +77,7 @@ func NetworkScripts(t *testing.T, bin string) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": runs, "node": nodeRuns, "up": upRuns, "down": down, "crash": crash, "ends": ends, "full": full, "says": says, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
+			"exits": runs, "node": nodeRuns, "up": upRuns, "begin": begin, "down": down, "crash": crash, "ends": ends, "full": full, "says": says, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
 		},
 		Setup: func(e *testscript.Env) error { return setupPlace(e, bin) },
 	})
@@ -192,19 +194,7 @@ func dirOf(args []string) (string, []string) {
 }
 
 func upRuns(ts *testscript.TestScript, neg bool, args []string) {
-	p := placeOf(ts)
-	dir, args := dirOf(args)
-	if neg || p.ups[dir] != nil {
-		ts.Fatalf("usage: up [dir=DIR] ARG..., when it does not run")
-	}
-	args = append([]string{"up", "--json", "--simulated", filepath.Join("net", network.PlatformDir), "--endorsements", filepath.Join("net", network.EndorsementsDir)}, args...)
-	r := &running{Cmd: exec.Command(filepath.Join(p.bin, "cocoon-node"), p.flags(dir, args)...)}
-	r.Dir, r.Stderr = p.work, &r.log
-	r.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "XDG_CONFIG_HOME="+ts.Getenv("XDG_CONFIG_HOME"))
-	stdout, err := r.StdoutPipe()
-	ts.Check(err)
-	ts.Check(r.Start())
-	p.ups[dir] = r
+	r, stdout := start(ts, neg, args)
 	giveUp := time.AfterFunc(networkWait, func() { _ = r.Process.Kill() })
 	defer giveUp.Stop()
 	var ready struct {
@@ -217,6 +207,26 @@ func upRuns(ts *testscript.TestScript, neg bool, args []string) {
 	for k, v := range map[string]string{"RELAY": ready.Relay, "NODE": ready.Node, "EPOCH": strconv.Itoa(ready.Epoch)} {
 		ts.Setenv(k, v)
 	}
+}
+
+func begin(ts *testscript.TestScript, neg bool, args []string) { start(ts, neg, args) }
+
+// start starts the node of a directory.
+func start(ts *testscript.TestScript, neg bool, args []string) (*running, io.Reader) {
+	p := placeOf(ts)
+	dir, args := dirOf(args)
+	if neg || p.ups[dir] != nil {
+		ts.Fatalf("usage: up or begin [dir=DIR] ARG..., when it does not run")
+	}
+	args = append([]string{"up", "--json", "--simulated", filepath.Join("net", network.PlatformDir), "--endorsements", filepath.Join("net", network.EndorsementsDir)}, args...)
+	r := &running{Cmd: exec.Command(filepath.Join(p.bin, "cocoon-node"), p.flags(dir, args)...)}
+	r.Dir, r.Stderr = p.work, &r.log
+	r.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "XDG_CONFIG_HOME="+ts.Getenv("XDG_CONFIG_HOME"))
+	stdout, err := r.StdoutPipe()
+	ts.Check(err)
+	ts.Check(r.Start())
+	p.ups[dir] = r
+	return r, stdout
 }
 
 func down(ts *testscript.TestScript, neg bool, args []string) {

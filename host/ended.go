@@ -1,0 +1,151 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xssnick/tonutils-go/tlb"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// ending is how the newest registration of a node ended.
+type ending struct {
+	at   time.Time
+	how  contracts.NodeEvent // EventOther: the chain's history does not say
+	code int                 // of the registry's policy, when it was rechecked
+	back bool                // the operator has added stake since
+}
+
+func (e ending) String() string {
+	at := e.at.UTC().Format(time.RFC3339)
+	switch e.how {
+	case contracts.EventRetired:
+		return "its operator unregistered the node at " + at
+	case contracts.EventRechecked:
+		return fmt.Sprintf("the registry's policy refused it at %s, when somebody asked: %s", at, contracts.ErrorName(e.code))
+	case contracts.EventFault:
+		return "a fault of the node was proved at " + at + ", and its stake was cut"
+	}
+	return "it ended at " + at
+}
+
+// live says whether clients count a node's registration.
+func live(rec *registry.Node) bool {
+	return rec.State.Status == contracts.StatusActive && rec.At.Time.Unix() < int64(rec.State.Expires)
+}
+
+// atStake says whether a challenge of the node's log can still cost something, or is
+// open.
+func atStake(rec *registry.Node) bool {
+	return rec.Current != 0 && rec.State.Stake+rec.State.Unbonding > 0 || len(rec.State.Book.Challenges) > 0
+}
+
+// maxHistory bounds how many transactions are read to find out how a registration
+// ended: after its end there are few.
+const maxHistory = 1000
+
+// ending finds out how a registration ended that is over, from the node's own
+// transactions, as far as the chain's servers keep them.
+func (o *Operator) ending(ctx context.Context, rec *registry.Node) (ending, error) {
+	end := ending{at: time.Unix(int64(rec.State.Expires), 0)}
+	if rec.State.Status != contracts.StatusInactive {
+		return end, nil // its time was over
+	}
+	acc, err := o.Client.Account(ctx, rec.Address)
+	if err != nil {
+		return end, err
+	}
+	txs, err := o.Client.History(ctx, acc, maxHistory, func(t *chain.Transaction) bool { return t.Time.Before(end.at) })
+	var unknown *attestation.UnknownError
+	if errors.As(err, &unknown) && ctx.Err() == nil {
+		o.Log.Warn("how the registration ended is not known: the chain's servers do not tell", "err", err)
+		return end, nil
+	}
+	for i := range txs {
+		end.add(&txs[i], rec)
+	}
+	return end, err
+}
+
+// add takes note of a transaction of the node, newest first.
+func (e *ending) add(t *chain.Transaction, rec *registry.Node) {
+	if t.Aborted || t.In == nil || t.Time.Before(e.at) {
+		return
+	}
+	in, ok := t.In.Msg.(*tlb.InternalMessage)
+	if !ok || in.Bounced {
+		return
+	}
+	how, code := contracts.NodeEventOf(in.Body)
+	switch from := source(in); how {
+	case contracts.EventStaked:
+		e.back = e.back || from == rec.Operator
+	case contracts.EventRechecked:
+		if from == rec.Root && t.Time.Equal(e.at) {
+			e.how, e.code = how, code
+		}
+	case contracts.EventRetired, contracts.EventFault:
+		if t.Time.Equal(e.at) {
+			e.how, e.code = how, 0
+		}
+	}
+}
+
+// endedError ends an enclave whose registration is over.
+type endedError struct{ ending }
+
+func (e *endedError) Error() string { return "the registration ended: " + e.String() }
+
+// watchInterval is between two looks at the record of a node that serves.
+const watchInterval = 10 * time.Second
+
+// watch returns when the registration of an epoch is over, whoever ended it: an
+// enclave that nobody may use costs its operator anchors.
+func (n *node) watch(ctx context.Context, e registry.Epoch) error {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		rec, err := n.op.Record(ctx)
+		if err == nil && rec.Current != e.Number {
+			return fmt.Errorf("the chain has registered epoch %d", rec.Current) // see checkAlone
+		}
+		if err == nil && !live(rec) {
+			if end, err := n.op.ending(ctx, rec); err == nil {
+				return &endedError{end}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// mayRegister refuses another epoch of a node that its operator unregistered: it
+// would lock the stake again. [Options.Again], or new stake, says otherwise.
+func (n *node) mayRegister(ctx context.Context) error {
+	rec, err := n.op.Record(ctx)
+	if errors.Is(err, registry.ErrNoContract) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("reading the node's record: %w", err)
+	}
+	if n.Again && !n.served || live(rec) || rec.Current == 0 {
+		return nil
+	}
+	end, err := n.op.ending(ctx, rec)
+	if err != nil {
+		return err
+	}
+	if end.how == contracts.EventRetired && !end.back {
+		return attestation.Refused("%v: it does not register again by itself. To come back, add stake with `cocoon-node stake`, or start with --again", end)
+	}
+	return nil
+}

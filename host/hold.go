@@ -1,0 +1,97 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
+)
+
+// answers answers challenges from now on, whatever becomes of the enclaves, until ctx
+// ends. The function that it returns ends it, and waits.
+func (n *node) answers(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	log := StoredLog(filepath.Join(n.Dir, LogDir), n.Dir, n.op.Node)
+	log.Head = n.newestHead
+	a := &answerer{LogSource: log, op: n.op, busy: &n.busy, idle: n.idle.Load}
+	var wait sync.WaitGroup
+	wait.Go(func() { a.run(ctx, func(*registry.Node) bool { return true }) })
+	return func() {
+		cancel()
+		wait.Wait()
+	}
+}
+
+// newestHead returns what the enclave signs now, else the newest that is stored.
+func (n *node) newestHead(ctx context.Context) (*contracts.SignedHead, error) {
+	if proc := n.serving.Load(); proc != nil {
+		if h, err := proc.head(ctx); err == nil {
+			return h, nil
+		}
+	}
+	return headIn(n.Dir).load()
+}
+
+// holdInterval is between two looks at whether an enclave may register again.
+const holdInterval = time.Minute
+
+// hold waits when no enclave can be registered, while the node has something to lose:
+// its challenges are answered, and `up` must not end. It returns true when what the
+// registry says, or the stake, is another, so that it may be tried again.
+func (n *node) hold(ctx context.Context, cause error) bool {
+	var refused *attestation.RefusedError
+	if !errors.As(cause, &refused) || ctx.Err() != nil {
+		return false
+	}
+	state, holds, err := n.policy(ctx)
+	if err != nil || !holds {
+		return false
+	}
+	n.Log.Error("no enclave runs: the node is not registered; challenges of its log are answered until this ends", "err", cause)
+	n.idle.Store(true)
+	defer n.idle.Store(false)
+	tick := time.NewTicker(holdInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+		now, holds, err := n.policy(ctx)
+		switch {
+		case err != nil: // it is asked again
+		case !holds:
+			n.Log.Info("nothing of the node is at stake any more")
+			return false
+		case now != state:
+			n.Log.Info("the registry's policy or the node's stake is another now: trying again")
+			return true
+		}
+	}
+}
+
+// policy returns a digest of what a registration is judged by, and whether the node
+// has something to lose.
+func (n *node) policy(ctx context.Context) (digest [32]byte, holds bool, err error) {
+	rec, err := n.op.Record(ctx)
+	if err != nil {
+		return digest, false, err
+	}
+	root, err := n.op.Root(ctx)
+	if err != nil {
+		return digest, false, err
+	}
+	data, err := json.Marshal(struct {
+		*Registry
+		Stake uint64
+	}{Describe(root.State), rec.Stake})
+	return sha256.Sum256(data), atStake(rec), err
+}
