@@ -186,7 +186,7 @@ func (w *Writer) sign(ctx context.Context, in *Intent, msgs []Message) error {
 		return err
 	}
 	if acc.Balance.Cmp(need) < 0 {
-		return attestation.BadInput("wallet %s holds %s nanocoins, the payment needs %s with fees", w.Address(), acc.Balance, need)
+		return attestation.BadInput("wallet %s holds %s coins, the payment needs %s with fees: send coins to it", w.Address(), coins(acc.Balance), coins(need))
 	}
 	seqno, err := w.seqno(acc)
 	if err != nil {
@@ -500,4 +500,10 @@ func (c *Client) WaitAccount(ctx context.Context, addr attestation.Address, done
 			return nil, attestation.Unknown("account %s: what was waited for is not there: %w", addr, err)
 		}
 	}
+}
+
+// coins writes an amount of nanocoins as coins.
+func coins(nano *big.Int) string {
+	whole, rest := new(big.Int).QuoRem(nano, big.NewInt(1e9), new(big.Int))
+	return fmt.Sprintf("%s.%09d", whole, rest.Abs(rest))
 }

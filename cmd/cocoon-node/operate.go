@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -113,12 +114,11 @@ func operatorCommand(name, args, short, long, example string, prepare func(conte
 			var f operatorFlags
 			f.register(fs)
 			return func(ctx context.Context, env *command.Env) error {
-				want := 0
-				if args != "" {
-					want = 1
+				if args == "" && len(env.Args) != 0 {
+					return attestation.BadInput("%s takes no arguments; --help explains", name)
 				}
-				if len(env.Args) != want {
-					return attestation.BadInput("%s takes %d arguments (%s); --help explains", name, want, args)
+				if args != "" && len(env.Args) != 1 {
+					return attestation.BadInput("%s takes one argument (%s); --help explains", name, args)
 				}
 				if err := f.check(); err != nil {
 					return err
@@ -201,6 +201,9 @@ var relays = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) er
 
 // get reads a public file of a relay.
 func get(ctx context.Context, relay, path string, limit int64) ([]byte, error) {
+	if u, err := url.Parse(relay); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, attestation.BadInput("%q is not the URL of a relay, such as http://127.0.0.1:9000", relay)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(relay, "/")+path, nil)

@@ -33,7 +33,7 @@ var registerCommand = &command.Command{
 
 func register(ctx context.Context, env *command.Env, f *operatorFlags, certificates []string) error {
 	if len(env.Args) != 1 {
-		return attestation.BadInput("register takes 1 arguments (URL|FILE); --help explains")
+		return attestation.BadInput("register takes one argument (URL|FILE); --help explains")
 	}
 	if err := f.check(); err != nil {
 		return err
@@ -62,7 +62,7 @@ func bundleOf(ctx context.Context, from string) (*attestation.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(from, host.RequestSuffix) {
+	if command.KindOf(data) == command.RequestFile {
 		r, err := certificate.ParseRequest(data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", from, err)
@@ -71,7 +71,7 @@ func bundleOf(ctx context.Context, from string) (*attestation.Bundle, error) {
 	}
 	b, err := attestation.ParseBundle(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
+		return nil, command.NotA(command.BundleFile, from, data, "a relay serves it at /.well-known/cocoon/bundle, and a request for certificates has one in it", err)
 	}
 	return b, nil
 }
@@ -89,10 +89,10 @@ func readCertificates(paths []string) (files []*certificate.File, err error) {
 			return nil, err
 		}
 		f, err := certificate.Parse(data)
-		if err == nil {
-			err = f.Verify()
-		}
 		if err != nil {
+			return nil, command.NotA(command.CertificateFile, p, data, "verifiers make it of a request (`cocoon-node certificate request`)", err)
+		}
+		if err := f.Verify(); err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)
 		}
 		files = append(files, f)

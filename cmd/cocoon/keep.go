@@ -174,11 +174,8 @@ func readReceiptFile(path string) (*receipt.File, error) {
 		return nil, err
 	}
 	f, err := receipt.ParseFile(data)
-	if kind, _ := describe(data); err != nil && kind != "" {
-		return nil, attestation.BadInput("%s is %s, not a receipt as cocoon keeps it (X.receipt)", path, article[kind])
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, command.NotA(command.ReceiptFile, path, data, "`cocoon chat` and `cocoon proxy` keep them as X.receipt", err)
 	}
 	return f, nil
 }

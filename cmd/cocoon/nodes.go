@@ -48,14 +48,14 @@ type nodeLine struct {
 	Address     attestation.Address `json:"address"`
 	Status      string              `json:"status"`
 	Epoch       uint32              `json:"epoch"`
-	Expires     time.Time           `json:"expires"`
+	Expires     time.Time           `json:"expires,omitzero"`
 	Endpoint    string              `json:"endpoint"`
 	Measurement string              `json:"measurement"`
 	Prompt      uint64              `json:"price_prompt_nano_per_million"`
 	Completion  uint64              `json:"price_completion_nano_per_million"`
 	Stake       uint64              `json:"stake_nano"`
 	AnchorSize  uint64              `json:"anchor_size"`
-	AnchorTime  time.Time           `json:"anchor_time"`
+	AnchorTime  time.Time           `json:"anchor_time,omitzero"`
 	Revoked     bool                `json:"machine_revoked"` // by the registry: clients send it nothing
 	Block       uint32              `json:"block"`
 	Relay       []stepJSON          `json:"relay"` // empty unless it was asked

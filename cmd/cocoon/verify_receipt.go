@@ -180,11 +180,8 @@ func readProof(path string) (*receipt.Proof, error) {
 		return nil, err
 	}
 	p, err := receipt.ParseProof(data)
-	if kind, _ := describe(data); err != nil && kind == "receipt" {
-		return nil, attestation.BadInput("%s is a receipt, not a proof: `cocoon receipt export` makes one of it", path)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, command.NotA(command.ProofFile, path, data, "`cocoon receipt export` makes one of a receipt", err)
 	}
 	return p, nil
 }

@@ -33,6 +33,9 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 // in the file that it names.
 func ReadAddress(value string) (attestation.Address, error) {
 	if a, err := attestation.ParseAddress(value); err == nil {
+		if a.IsZero() {
+			return a, attestation.BadInput("--registry %s is nobody's address", value)
+		}
 		return a, nil
 	}
 	data, err := ReadFile(value, 1<<10)
