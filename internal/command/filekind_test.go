@@ -1,0 +1,36 @@
+package command
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
+
+func TestNotA(t *testing.T) {
+	inner := attestation.False("its inside is false")
+	for _, c := range []struct{ name, data, want string }{
+		{"empty", "", "f is empty, want a bundle: ask"},
+		{"of the kind", "\xa4\x00\x70cocoon/bundle/v1\x01", "f: its inside is false"},
+		{"a newer version", "\xa4\x00\x70cocoon/bundle/v9\x01", "f: its inside is false"},
+		{"of another kind", "\xa4\x00\x6fcocoon/proof/v1\x01", "f is the proof of a receipt, want a bundle: ask"},
+		{"a receipt", "\xa5\x00\x76cocoon/receipt-file/v1", "f is a receipt, want a bundle: ask"},
+		{"text", "hello cocoon/x", "f is not a bundle: ask"},
+		{"far inside", strings.Repeat("x", 40) + "cocoon/proof/v1", "f is not a bundle: ask"},
+	} {
+		err := NotA(BundleFile, "f", []byte(c.data), "ask", inner)
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+		var bad *attestation.InputError
+		if strings.Contains(c.want, "inside") != errors.Is(err, inner) || errors.As(err, &bad) == errors.Is(err, inner) {
+			t.Errorf("%s: family of %v", c.name, err)
+		}
+	}
+	for k, text := range fileKinds {
+		if text == "" || KindOf([]byte(k)) != k {
+			t.Errorf("%s: %q, %q", k, text, KindOf([]byte(k)))
+		}
+	}
+}
