@@ -209,7 +209,9 @@ func (c *crossing) attack(d *dweller) {
 		value = c.rng.Uint64N(2 * ValueSmall) // too little for most
 	}
 	book := d.state().Book
-	switch c.rng.IntN(14) {
+	switch c.rng.IntN(17) {
+	case 14, 15, 16:
+		c.forge(value)
 	case 0:
 		if n := len(d.promises); n > 0 {
 			if p := d.promises[c.rng.IntN(n)]; p.holder == "attacker" {
@@ -244,6 +246,25 @@ func (c *crossing) attack(d *dweller) {
 		a, si, _ := PlatformAddress(c.root, c.machines[c.rng.IntN(len(c.machines))])
 		c.sendBody(from, a, ValueRenew, mustBody(c.t, &RenewPlatform{}), si)
 	}
+}
+
+// forge has the attacker send what contracts say to each other, or a head that
+// somebody anchored.
+func (c *crossing) forge(value uint64) {
+	if len(c.between) == 0 {
+		return
+	}
+	f := c.between[c.rng.IntN(len(c.between))]
+	if c.names[f.From] == "outside" {
+		c.tell("the attacker anchors again at %s", c.nameOf(f.To))
+		c.SendExternal(f.To, f.Body)
+		return
+	}
+	to := f.To
+	if c.rng.IntN(3) == 0 {
+		to = c.somewhere()
+	}
+	c.sendBody(c.attacker, to, value, f.Body, nil)
 }
 
 // somewhere is any contract.

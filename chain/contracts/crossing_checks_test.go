@@ -47,7 +47,7 @@ func (d *dweller) judgeEpoch(before, after *NodeState) {
 	}
 	d.before[after.Epoch] = d.slashed
 	for _, q := range d.c.asked {
-		if q.yes && q.node == d.node && q.claims == after.Current.ClaimsDigest && (knownClaims || sameCheck(q.check, after.Current.Check)) {
+		if q.yes && q.node == d.node && q.claims == after.Current.ClaimsDigest && sameCheck(q.check, after.Current.Check) {
 			return
 		}
 	}
@@ -65,9 +65,6 @@ func (c *crossing) judgeRoot(x tvmtest.Delivery) {
 			}
 		}
 	}
-	if m, err := ParseCheckCurrent(x.Body); err == nil && !x.Bounced && m.Purpose == PurposeRecheck {
-		c.excuseList(c.dwellerAt(x.From))
-	}
 	if x.Tx.Action != 0 {
 		c.t.Errorf("what Root sends is not sent: %v", *x.Tx)
 	}
@@ -80,13 +77,7 @@ func (c *crossing) judgePlatform(machine [32]byte, before *PlatformState, x tvmt
 		return
 	}
 	after := c.machineState(machine)
-	switch x.Op() {
-	case opReleaseSlot:
-		c.excuseRelease(before, after)
-	case opClaimSlot:
-		c.excuseClaim(before, after)
-	}
-	if n := c.liveSlots(after); !knownFewer && n > int(after.Slots) && n > c.liveSlots(before) {
+	if n := c.liveSlots(after); n > int(after.Slots) && n > c.liveSlots(before) {
 		c.t.Errorf("a machine with %d slots passes for %d nodes", after.Slots, n)
 	}
 	if x.Tx.Action != 0 {
@@ -151,12 +142,12 @@ func (d *dweller) checkBook() {
 	}
 }
 
-// checkSlot demands that a live node has a slot, of its epoch or of the one that
-// it asked for.
+// checkSlot demands that a live node has a slot for as long as it is live, by its
+// registration or by one that it asked for since.
 func (d *dweller) checkSlot() {
 	s := d.state()
 	p := d.c.machineState(s.Current.Check.PlatformID)
-	if slot, ok := p.Holders[d.node]; !d.slotless[s.Epoch] && (!ok || slot.LT < s.Current.LT || slot.Expires <= d.Now) {
+	if slot, ok := p.Holders[d.node]; !ok || slot.LT < s.Current.LT || slot.Expires < s.Expires {
 		d.t.Errorf("epoch %d is live until %d, its slot is %+v", s.Epoch, s.Expires, slot)
 	}
 }
@@ -172,9 +163,6 @@ func (d *dweller) checkListed(root *RootState) {
 		if m, err := ParseCurrentChecked(f.Body); err == nil && m.Code != 0 && m.LT == s.Current.LT {
 			return
 		}
-	}
-	if d.unlisted[s.Epoch] {
-		return
 	}
 	d.t.Errorf("epoch %d is live until %d, its entry in the list is %+v", s.Epoch, s.Expires, root.Nodes[d.node])
 }

@@ -97,7 +97,7 @@ func (d *dweller) leaveNothing() {
 		d.t.Errorf("%s is not registered, its entry in the list is %+v", d.name, entry)
 	}
 	p := d.c.machineState(s.Current.Check.PlatformID)
-	if slot, ok := p.Holders[d.node]; ok && slot.Expires > d.Now && !knownLost {
+	if slot, ok := p.Holders[d.node]; ok && slot.Expires > d.Now {
 		d.t.Errorf("%s is not registered and can't give back its slot %+v", d.name, slot)
 	}
 }

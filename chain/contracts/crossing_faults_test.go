@@ -26,7 +26,6 @@ func newHeld(t testing.TB, n uint8) (f *fixture, platform attestation.Address) {
 // TestCrossingRetire: Root's answer to a Retire arrives behind the confirmation
 // of the next boot, which came by way of the Platform.
 func TestCrossingRetire(t *testing.T) {
-	skipKnown(t, knownRetire)
 	f, platform := newHeld(t, 1)
 	op := f.operator.Address
 	f.send(f.operator, ValueCheck, &Retire{QueryID: 1})
@@ -51,7 +50,6 @@ func TestCrossingRetire(t *testing.T) {
 // TestCrossingRecheck: a recheck of the current epoch is under way behind a
 // registration that takes longer than others wait for it.
 func TestCrossingRecheck(t *testing.T) {
-	skipKnown(t, knownRecheck)
 	f, platform := newHeld(t, 1)
 	op, any := f.operator.Address, f.anybody.Address
 	f.send(f.operator, ValueRegister, f.registration(f.heads()))
@@ -74,7 +72,6 @@ func TestCrossingRecheck(t *testing.T) {
 // TestCrossingShorter: a slot was renewed for a registration that ends sooner and
 // that its node did not wait for. The node lives on longer than its slot.
 func TestCrossingShorter(t *testing.T) {
-	skipKnown(t, knownShorter)
 	f, platform := newHeld(t, 1)
 	op := f.operator.Address
 	before := f.platformState(platform).Holders[f.node]
@@ -98,7 +95,6 @@ func TestCrossingShorter(t *testing.T) {
 // TestCrossingLost: a slot that was given for a registration that its node did
 // not wait for comes back when anybody asks.
 func TestCrossingLost(t *testing.T) {
-	skipKnown(t, knownLost)
 	f, platform := newHeld(t, 1)
 	op, any := f.operator.Address, f.anybody.Address
 	f.send(f.operator, ValueRegister, f.registration(f.heads()))
@@ -125,7 +121,6 @@ func TestCrossingLost(t *testing.T) {
 // TestCrossingFewer: a slot whose time is over is not renewed where fewer are
 // allowed now.
 func TestCrossingFewer(t *testing.T) {
-	skipKnown(t, knownFewer)
 	f := newFixture(t, noStake, withPlatforms, slots(2), snpListed)
 	platform := f.deployPlatform()
 	f.register()
@@ -158,7 +153,6 @@ func TestCrossingFewer(t *testing.T) {
 // TestCrossingSameClaims: the answer to a registration that was replaced does not
 // confirm another one over the same claims, of which Root was not asked.
 func TestCrossingSameClaims(t *testing.T) {
-	skipKnown(t, knownClaims)
 	f := newFixture(t, noStake, withPlatforms, snpListed)
 	platform := f.deployPlatform()
 	f.Hold()

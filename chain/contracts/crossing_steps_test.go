@@ -39,6 +39,7 @@ func (c *crossing) deliver(r tvmtest.Route) {
 	}
 	d := c.Deliver(r)
 	c.tellDelivery(d)
+	c.keepForLater(d)
 	switch {
 	case node != nil:
 		c.judgeNode(node, before, d)
@@ -51,4 +52,11 @@ func (c *crossing) deliver(r tvmtest.Route) {
 	}
 	c.ofDue(d, before)
 	c.check()
+}
+
+// keepForLater keeps what no party sent, for an attacker.
+func (c *crossing) keepForLater(d tvmtest.Delivery) {
+	if d.Tx != nil && !d.Bounced && (c.names[d.From] == "outside" || c.Data(d.From) != nil) {
+		c.between = append(c.between, d.Flight)
+	}
 }

@@ -33,7 +33,8 @@ type crossing struct {
 	client, attacker *tvmtest.Actor
 	jury, shifty     *tvmtest.Actor // who stake for verifiers 0-2 and 3
 	messages         map[*tvmtest.Actor]uint64
-	sent             []*cell.Cell // bodies that anybody sent, for replays
+	sent             []*cell.Cell     // bodies that anybody sent, for replays
+	between          []tvmtest.Flight // messages between contracts, and from outside
 	evidence         []evidence
 	due              map[string]func(tvmtest.Delivery, *NodeState) // what must come of a message, by sender and body
 	asked            []*question
@@ -48,7 +49,6 @@ type dweller struct {
 	same   *attestation.Heads // of its last boot
 	boots  byte
 	before map[uint32]uint64 // what it had lost when an epoch began
-	excuses
 
 	read cached[*NodeState]
 }
@@ -139,7 +139,7 @@ func (c *crossing) settle(w *town, name string, honest bool, machine [32]byte) {
 	r := w.resident(name, machine)
 	r.honest = honest
 	c.names[r.node], c.names[r.operator.Address] = "Node "+name, name
-	c.nodes = append(c.nodes, &dweller{resident: r, c: c, name: name, before: map[uint32]uint64{1: 0}, excuses: excuses{map[uint32]bool{}, map[uint32]bool{}}})
+	c.nodes = append(c.nodes, &dweller{resident: r, c: c, name: name, before: map[uint32]uint64{1: 0}})
 }
 
 func (c *crossing) dwellerAt(a attestation.Address) *dweller {
