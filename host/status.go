@@ -76,7 +76,7 @@ type SlotStatus struct {
 }
 
 // anchorCost is about what the contract pays for an anchor.
-const anchorCost = 1_700_000
+const anchorCost = 2_000_000
 
 // walletFees is about what a wallet pays to send a message.
 const walletFees = 10_000_000
