@@ -242,5 +242,8 @@ func (w *walk) registry() (at time.Time, detail string, err error) {
 	case at.After(w.AnchoredAt.Add(maxAfterAnchor)) && acc.LastLT >= w.anchorLT:
 		return at, "", attestation.Unknown("%w, but what it listed at %s; export it again, from an archive liteserver", errNotOfAnchor, at.UTC().Format(time.RFC3339))
 	}
+	if w.root.State.Revoked[w.Epoch.PlatformID] {
+		return at, "", attestation.Refused("the registry had revoked the machine of epoch %d, platform %x, when the receipt was anchored: its keys may be known to others", w.Epoch.Number, w.Epoch.PlatformID)
+	}
 	return at, fmt.Sprintf("registry %v, block %d", w.root.Address, acc.Block.Seqno), nil
 }

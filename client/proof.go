@@ -167,12 +167,24 @@ func (w *walk) time() (at time.Time, detail string, err error) {
 	switch {
 	case made.Before(w.Epoch.RegisteredAt.Add(-maxClock)):
 		err = attestation.False("the receipt says that it is of %s, its epoch was registered at %s", stamp(made), stamp(w.Epoch.RegisteredAt))
+	case made.After(w.registrationEnd().Add(maxClock)):
+		err = attestation.False("the receipt says that it is of %s, the registration of its epoch ended at %s", stamp(made), stamp(w.registrationEnd()))
 	case made.After(w.AnchoredAt.Add(maxClock)):
 		err = attestation.False("the receipt says that it is of %s, it was anchored at %s", stamp(made), stamp(w.AnchoredAt))
 	case h.BlockSeqno < w.Epoch.StartBlock || h.BlockSeqno > w.Block.Seqno:
 		err = attestation.False("the receipt names block %d, its epoch began after block %d and the proof is of block %d", h.BlockSeqno, w.Epoch.StartBlock, w.Block.Seqno)
 	}
 	return made, fmt.Sprintf("after %s, before %s", stamp(w.Epoch.RegisteredAt), stamp(w.AnchoredAt)), err
+}
+
+// registrationEnd is when the registration of the receipt's epoch ended or will end,
+// as the chain says after the block of the proof.
+func (w *walk) registrationEnd() time.Time {
+	end := w.Epoch.Expires
+	if closed := w.Epoch.Final.Time; !closed.IsZero() && closed.Before(end) {
+		end = closed // by the next epoch
+	}
+	return end
 }
 
 // request opens a commitment with what the proof holds.

@@ -51,7 +51,7 @@ func newTrail() Trail {
 		{Name: StepInclusion, Text: "the receipt is a leaf of the node's log"},
 		{Name: StepCheckpoint, Text: "the head of that log is signed by the log key that the chain holds"},
 		{Name: StepAnchor, Text: "a transaction anchored that head on the chain, and none before it covered the receipt"},
-		{Name: StepTime, Text: "the receipt's time lies between registration and anchor"},
+		{Name: StepTime, Text: "the receipt's time lies between registration and anchor, and within the registration"},
 		{Name: StepChain, Text: "your trusted block leads to the chain's block with validator signatures"},
 		{Name: StepNode, Text: "that block's state holds the node's record, under your registry"},
 		{Name: StepRegistry, Text: "the registry's lists are read from its proved state at the time of the anchor"},

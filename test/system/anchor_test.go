@@ -16,6 +16,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/client"
+	"github.com/cocoon-go/cocoon/enclave"
 )
 
 // junk sends a node large messages that it does not want, with one payment.
@@ -132,8 +133,9 @@ func TestLateExport(t *testing.T) {
 	}
 	t.Cleanup(w.close)
 	w.now = now
-	r := w.bootFresh(t)
-	u := r.newUser(t, r.newRelay(t))
+	r := w.bootFresh(t, func(o *enclave.Options) { o.Now = now })
+	onTime := func(c *client.Config) { c.Now = now }
+	u := r.newUser(t, r.newRelay(t), onTime)
 	src := r.source(t, u)
 	f := u.mustAsk(t, newSecret())
 	r.anchor(t)
@@ -178,6 +180,7 @@ func TestLateExport(t *testing.T) {
 	}
 
 	// The registry takes the code off its list.
+	waiting := u.mustAsk(t, newSecret())
 	list, err := w.reader.Root(ctx, w.net.Registry)
 	if err != nil {
 		t.Fatal(err)
@@ -197,6 +200,24 @@ func TestLateExport(t *testing.T) {
 	}
 	_, err = prove(short, f)
 	wantError(t, err, unknown, "", "forgotten", "the registry has changed since the anchor")
+
+	// A receipt that the chain took only then is judged by what is left of the list,
+	// and not at all when its machine was revoked.
+	r.anchor(t)
+	_, err = prove(u, waiting)
+	wantError(t, err, refused, "", "the code that runs is accepted")
+	machine, err := json.Marshal(fmt.Sprintf("%x", rec.Epochs[rec.Current].PlatformID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	careless := r.newUser(t, r.newRelay(t), onTime, func(c *client.Config) {
+		c.Policy = w.policy(t, `measurements = "from registry`, "unsafe_any_measurement = true\n#")
+	})
+	waiting = careless.mustAsk(t, newSecret())
+	w.govern(t, "revoke-platform", machine)
+	r.anchor(t)
+	_, err = prove(u, waiting)
+	wantError(t, err, refused, "", "the registry had revoked the machine of epoch 1")
 	skip(90 * 24 * time.Hour)
 	late, err := prove(u, f)
 	if err != nil {
