@@ -5,37 +5,45 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/receipt"
-	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/client"
-	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 var challengeCommand = &command.Command{
-	Name: "challenge", Args: "X.receipt", Short: "demand on the chain that a receipt's node proves it to be in its log",
-	Long: "For a receipt that is not in the log although the merge delay is over. The wallet pays a\n" +
+	Name: "challenge", Args: "FILE [FILE]", Short: "demand on the chain that a node proves its log to hold a receipt, or to have only grown",
+	Long: "For X.receipt that is not in the log although the merge delay is over. The wallet pays a\n" +
 		"bond; the node must prove the receipt to be in its log within the answer window, or lose\n" +
 		"stake, of which you get a part. A node that has the receipt in its log gets half the bond:\n" +
-		"so the log is looked at first, and nothing is sent when it holds the receipt. --collect ends a\n" +
-		"challenge that was not answered in time, and pays out what the node owes the wallet.",
+		"so the log is looked at first, and nothing is sent when it holds the receipt.\n\n" +
+		"--log is for two log heads of which the larger does not continue the smaller: each is X.proof\n" +
+		"or a head that `cocoon node --save-head` wrote; a single one is compared with the newest anchor.\n" +
+		"The node must prove that its log only grew. Two heads of one size are for `cocoon report`.\n\n" +
+		"--collect ends a challenge that was not answered in time, and pays out what the node owes the\n" +
+		"wallet. What the contract would refuse is found out before anything is paid.",
 	Example: "cocoon challenge receipts/1795572000-ab12cd34-7.receipt --wallet wallet.key",
-	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
+	Setup: func(flags *flag.FlagSet) func(context.Context, *command.Env) error {
 		var s settings
-		s.register(fs)
-		unread := fs.Bool("unread", false, "send it also when the log can't be read, as when its node is gone")
-		collect := fs.Bool("collect", false, "take what an earlier challenge of this receipt brought")
-		wallet := fs.String("wallet", "", "`file` with the key of the wallet that pays and is paid")
+		s.register(flags)
+		log := flags.Bool("log", false, "challenge the log by one or two of its heads")
+		unread := flags.Bool("unread", false, "send it also when the log can't be read, as when its node is gone")
+		collect := flags.Bool("collect", false, "take what an earlier challenge by the same files brought")
+		wallet := flags.String("wallet", "", "`file` with the key of the wallet that pays and is paid")
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 1, "one receipt"); err != nil {
-				return err
+			if *log && len(env.Args) != 1 && len(env.Args) != 2 {
+				return attestation.BadInput("want one or two log heads, got %d arguments; --help explains", len(env.Args))
+			} else if !*log {
+				if err := args(env, 1, "one receipt"); err != nil {
+					return err
+				}
 			}
 			if *wallet == "" {
 				return attestation.BadInput("challenge needs --wallet: the wallet that pays the bond; --help explains")
@@ -43,144 +51,166 @@ var challengeCommand = &command.Command{
 			if *collect && *unread {
 				return attestation.BadInput("--collect and --unread exclude each other")
 			}
-			return challenge(ctx, env, &s, *wallet, *unread, *collect)
+			read := doubtOfReceipt
+			if *log {
+				read = doubtOfLog
+			}
+			d, err := read(env.Args, *unread)
+			if err != nil {
+				return err
+			}
+			p, err := s.accuser(ctx, env, *wallet, env.Args[0])
+			if err != nil {
+				return err
+			}
+			defer p.sess.close()
+			if *collect {
+				return collectChallenge(ctx, env, p, d)
+			}
+			return challenge(ctx, env, p, d)
 		}
 	},
 }
 
-func challenge(ctx context.Context, env *command.Env, s *settings, walletFile string, unread, collect bool) error {
-	f, src, err := loadReceipt(env.Args[0])
+// doubt is what a challenge asks of a node.
+type doubt struct {
+	node attestation.Address
+	what string
+	look func(context.Context, *accuser) (*client.Fault, error)
+	// open finds the challenge in the node's record. The id is known also of one
+	// that is not there, unless it depends on what a head was compared with.
+	open func(*registry.Node) (id [32]byte, c contracts.Challenge, ok bool)
+}
+
+func doubtOfReceipt(files []string, unread bool) (*doubt, error) {
+	f, err := readReceiptFile(files[0])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	data, err := command.ReadFile(walletFile, 4<<10)
+	relay, err := keptRelay(files[0], f)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	key, err := chain.ParseWalletKey(string(data))
+	h := &f.Receipt.Head
+	return &doubt{
+		node: h.Node, what: fmt.Sprintf("challenge %x of node %v", h.LeafHash(), h.Node),
+		look: func(ctx context.Context, p *accuser) (*client.Fault, error) {
+			return p.sess.ChallengeReceipt(ctx, f, p.wallet, relay, unread)
+		},
+		open: func(rec *registry.Node) ([32]byte, contracts.Challenge, bool) {
+			c, ok := rec.State.Book.Challenges[h.LeafHash()]
+			return h.LeafHash(), c, ok
+		},
+	}, nil
+}
+
+// keptRelay returns where the node's relay was when the receipt was kept; "" where
+// that was not kept. The chain may say better.
+func keptRelay(path string, f *receipt.File) (string, error) {
+	data, err := command.ReadFile(string(keptSource(filepath.Dir(path), f.Receipt.Body.ClaimsDigest))+".relay", 1<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSuffix(string(data), "\n"), err
+}
+
+func doubtOfLog(files []string, unread bool) (*doubt, error) {
+	read, err := readAllSigned(files)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sess, err := s.connect(ctx, env, nil)
-	if err != nil {
-		return err
-	}
-	defer sess.close()
-	warnSimulated(env.Stderr, simulated(sess.policy))
-	root, err := registry.Reader{Reader: sess.chain}.Root(ctx, sess.root)
-	if err != nil {
-		return err
-	}
-	id, err := sess.chain.ChainID(ctx)
-	if err != nil {
-		return err
-	}
-	w, err := chain.NewWallet(key, id)
-	if err != nil {
-		return err
-	}
-	m := &contracts.ChallengeReceipt{ChainID: id, Payout: w.Address(), Head: f.Receipt.Head, SignReceipt: f.Receipt.Signature}
-	m.Sign(f.HolderKey())
-	check := func() error { return challengeable(ctx, sess, root, f.Receipt, src.Endpoint, unread) }
-	payments := filepath.Join(filepath.Dir(env.Args[0]), "payments")
-	if _, err := os.Stat(payments); err != nil && !collect { // nothing was begun here: nothing is made yet
-		if err := check(); err != nil {
-			return err
+	var heads [2]*client.LogHead
+	for i, f := range read {
+		if heads[i] = f.head; f.head == nil {
+			return nil, attestation.BadInput("%s is a receipt, and holds no log head: X.proof does, and `cocoon node --save-head` writes one", f.path)
 		}
-		check = func() error { return nil } // it is done
 	}
-	o, err := host.OpenOperator(ctx, sess.chain, key, sess.root, 0, payments)
+	a, b := heads[0], heads[1]
+	d := &doubt{node: a.Node, what: fmt.Sprintf("challenge of the log of node %v by %d receipts with root %x", a.Node, a.Size, a.Root)}
+	if b != nil {
+		d.what += fmt.Sprintf(" and %d with root %x", b.Size, b.Root)
+	}
+	d.look = func(ctx context.Context, p *accuser) (*client.Fault, error) {
+		return p.sess.ChallengeLog(ctx, a, b, unread)
+	}
+	d.open = func(rec *registry.Node) ([32]byte, contracts.Challenge, bool) {
+		return client.OpenLogChallenge(rec, a, b)
+	}
+	return d, nil
+}
+
+func challenge(ctx context.Context, env *command.Env, p *accuser, d *doubt) error {
+	look := func(ctx context.Context) (*client.Fault, error) {
+		f, err := d.look(ctx, p)
+		if errors.Is(err, client.ErrUnread) {
+			err = fmt.Errorf("%w (--unread sends it all the same)", err)
+		}
+		return f, err
+	}
+	o, err := p.bring(ctx, env, &accusation{node: d.node, what: d.what, look: look})
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	o.Note = func(text string) { env.Logf("%s", text) }
-	if collect {
-		return collected(ctx, env, o, f.Receipt.Head.Node, m.ID())
-	}
-	bond := root.State.Params.ChallengeBond
-	if err := open(ctx, o, m, f.Receipt.Head.Node, bond, check); err != nil {
-		return err
-	}
-	if t := o.Repeated(); !t.IsZero() {
-		env.Logf("this was begun at %s, and is done; nothing was paid for it again", t.Format(time.RFC3339))
-	}
-	deadline := time.Now().Add(time.Duration(root.State.Params.AnswerWindow) * time.Second).UTC()
-	if env.JSON {
-		err = env.PrintJSON(map[string]any{"challenge": hexOf(m.ID()), "node": f.Receipt.Head.Node, "bond_nano": bond, "answer_until": deadline, "simulated": simulated(sess.policy)})
-	} else {
-		_, err = fmt.Fprintf(env.Stdout, "challenge %x is open: the node must answer before about %s\nbond      %s\n", m.ID(), deadline.Format(time.RFC3339), command.Coins(bond))
-	}
-	return errors.Join(err, o.Told())
-}
-
-// open sends a challenge, unless that was begun before. The check comes in
-// between: a challenge that is on its way changes what it finds.
-func open(ctx context.Context, o *host.Operator, m *contracts.ChallengeReceipt, node attestation.Address, bond uint64, check func() error) error {
-	what := fmt.Sprintf("challenge %x of node %v", m.ID(), node)
-	if begun, err := o.Begun(ctx, what); begun || err != nil {
-		return err
-	}
-	if err := check(); err != nil {
-		return err
-	}
-	return o.Send(ctx, what, bond+contracts.ValueChallenge, func(q uint64) host.Message {
-		m.QueryID = q
-		return m
-	}, node)
-}
-
-// collected takes what a challenge brought.
-func collected(ctx context.Context, env *command.Env, o *host.Operator, node attestation.Address, id [32]byte) error {
-	amount, err := o.Collect(ctx, node, id)
+	rec, err := registry.Reader{Reader: p.sess.chain}.Node(ctx, d.node)
 	if err != nil {
 		return err
 	}
-	if t := o.Repeated(); !t.IsZero() {
-		env.Logf("this was begun at %s, and is done", t.Format(time.RFC3339))
-	}
-	if env.JSON {
-		err = env.PrintJSON(map[string]any{"challenge": hexOf(id), "node": node, "collected_nano": amount})
-	} else {
-		_, err = fmt.Fprintf(env.Stdout, "collected %s of challenge %x\n", command.Coins(amount), id)
-	}
-	return errors.Join(err, o.Told())
+	return errors.Join(showChallenge(env, p, rec, d), o.Told())
 }
 
-// challengeable finds out whether a challenge could be won, before anything is
-// spent.
-func challengeable(ctx context.Context, sess *session, root *registry.Root, r *receipt.Receipt, relay string, unread bool) error {
-	n, err := registry.Reader{Reader: sess.chain}.Node(ctx, r.Head.Node)
-	if err != nil {
-		return err
+// showChallenge says what became of a challenge that was sent: the node may have
+// answered by now.
+func showChallenge(env *command.Env, p *accuser, rec *registry.Node, d *doubt) error {
+	id, c, open := d.open(rec)
+	v := openChallenge{Node: d.node, Simulated: simulated(p.sess.policy)}
+	if open {
+		name, until := hexOf(id), time.Unix(int64(c.Deadline), 0).UTC()
+		v.Challenge, v.Bond, v.Loss, v.Until = &name, &c.Bond, &c.Loss, &until
 	}
-	e, ok := n.Epoch(r.Head.Epoch)
-	if !ok {
-		return attestation.Unknown("the node's record holds epoch %d no more: its windows are over", r.Head.Epoch)
-	}
-	if err := r.Verify(e.ReceiptKey); err != nil {
-		return err
-	}
-	p := root.State.Params
-	made := time.Unix(int64(r.Head.Time), 0)
-	if open := made.Add(time.Duration(p.MergeDelay) * time.Second); n.At.Time.Before(open) {
-		return attestation.Refused("the node may anchor the receipt until %s; try again then", open.UTC().Format(time.RFC3339))
-	}
-	if end := made.Add(time.Duration(p.Unbonding-p.AnswerWindow) * time.Second); n.At.Time.After(end) {
-		return attestation.Refused("a challenge had to come before %s", end.UTC().Format(time.RFC3339))
-	}
-	if n.Endpoint != "" {
-		relay = n.Endpoint
-	}
-	err = sess.Covered(ctx, relay, n, r)
-	var false_ *attestation.FalseError
 	switch {
-	case err == nil:
-		return attestation.Refused("the log holds the receipt, and the chain covers it: a challenge would be lost")
-	case errors.Is(err, client.ErrNotAnchored), errors.As(err, &false_):
-		return nil // not covered, or covered by another leaf
-	case unread:
-		return nil
+	case env.JSON:
+		return env.PrintJSON(v)
+	case open:
+		_, err := fmt.Fprintf(env.Stdout, "challenge %s is open: the node must answer before %s, or lose %s\nbond      %s\n", *v.Challenge, v.Until.Format(time.RFC3339), command.Coins(c.Loss), command.Coins(c.Bond))
+		return err
 	}
-	return fmt.Errorf("the log can't be read, so it is not known whether a challenge would be won (--unread sends it all the same): %w", err)
+	_, err := fmt.Fprintln(env.Stdout, "the challenge was opened, and is over: the same command with --collect pays out what came of it")
+	return err
+}
+
+// openChallenge is what is printed of one; nulls say that it is over.
+type openChallenge struct {
+	Challenge *string             `json:"challenge"`
+	Node      attestation.Address `json:"node"`
+	Bond      *uint64             `json:"bond_nano"`
+	Loss      *uint64             `json:"loss_nano"` // of silence
+	Until     *time.Time          `json:"answer_until"`
+	Simulated bool                `json:"simulated"`
+}
+
+// collectChallenge takes what a challenge brought.
+func collectChallenge(ctx context.Context, env *command.Env, p *accuser, d *doubt) error {
+	rec, err := registry.Reader{Reader: p.sess.chain}.Node(ctx, d.node)
+	if err != nil {
+		return err
+	}
+	id, _, _ := d.open(rec)
+	amount, o, err := p.collect(ctx, env, d.node, id)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	var name *string // unknown of a head whose challenge is over
+	of := "the challenge of the log"
+	if id != [32]byte{} {
+		hex := hexOf(id)
+		name, of = &hex, "challenge "+hex
+	}
+	if env.JSON {
+		err = env.PrintJSON(map[string]any{"challenge": name, "node": d.node, "collected_nano": amount})
+	} else {
+		_, err = fmt.Fprintf(env.Stdout, "collected %s of %s\n", command.Coins(amount), of)
+	}
+	return errors.Join(err, o.Told())
 }

@@ -14,7 +14,7 @@ func app() *command.App {
 		Commands: []*command.Command{
 			demoCommand, chatCommand, modelsCommand, proxyCommand, nodesCommand, nodeCommand,
 			verifyNodeCommand, verifyEvidenceCommand, verifyReceiptCommand, verifyRecordCommand,
-			receiptExportCommand, challengeCommand, inspectCommand, policyInitCommand, policyCheckCommand, policyExplainCommand,
+			receiptExportCommand, challengeCommand, reportCommand, inspectCommand, policyInitCommand, policyCheckCommand, policyExplainCommand,
 			endorsementsFetchCommand, endorsementsShowCommand, networkShowCommand, networkRenewCommand,
 		},
 		Footer: "Try it without any hardware: cocoon demo",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -31,6 +32,7 @@ var nodeCommand = &command.Command{
 		s.registerEndorsements(fs)
 		only := fs.Bool("chain-only", false, "do not ask the node's relay")
 		save := fs.String("save", "", "new `file` for what the chain says, with its proof")
+		head := fs.String("save-head", "", "new `file` for the log head that the relay signs for the chain now: `cocoon report` and `cocoon challenge --log` take it")
 		return func(ctx context.Context, env *command.Env) error {
 			if err := args(env, 1, "one address"); err != nil {
 				return err
@@ -42,13 +44,20 @@ var nodeCommand = &command.Command{
 			if err != nil {
 				return err
 			}
+			if err := headFile(*head, *only); err != nil {
+				return err
+			}
 			sess, err := s.connect(ctx, env, nil)
 			if err != nil {
 				return err
 			}
 			defer sess.close()
 			warnSimulated(env.Stderr, simulated(sess.policy))
-			return showNode(ctx, env, sess, addr, *only, *save)
+			err = showNode(ctx, env, sess, addr, *only, *save)
+			if *head != "" {
+				err = errors.Join(err, saveHead(ctx, sess, addr, *head))
+			}
+			return err
 		}
 	},
 }
@@ -76,6 +85,7 @@ func showNode(ctx context.Context, env *command.Env, sess *session, addr attesta
 	if err := printNode(env, v); err != nil {
 		return err
 	}
+	sayContradicts(env, addr, v.relay)
 	return reported(env, wrong)
 }
 

@@ -105,6 +105,9 @@ func listNodes(ctx context.Context, env *command.Env, sess *session, check bool)
 	}
 	wg.Wait()
 	wrong := errors.Join(errs...)
+	for _, l := range lines {
+		sayContradicts(env, l.Address, l.trail)
+	}
 	if env.JSON {
 		if err := env.PrintJSON(map[string]any{"registry": sess.root, "nodes": lines, "simulated": simulated(sess.policy)}); err != nil {
 			return err
