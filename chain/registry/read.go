@@ -52,6 +52,11 @@ func NodeOf(acc *chain.Account) (*Node, error) {
 	if err != nil || want != acc.Address {
 		return nil, attestation.ChainDisagrees("account %v says that it is node %d of %v, which is at %v", acc.Address, s.Key.Index, s.Key.Operator, want)
 	}
+	return record(acc, s), nil
+}
+
+// record makes the record of a node of its state.
+func record(acc *chain.Account, s *contracts.NodeState) *Node {
 	n := &Node{
 		Address: acc.Address, Root: s.Key.Root, Operator: s.Key.Operator, Index: s.Key.Index,
 		Endpoint: s.Profile.Endpoint, PromptPrice: s.Profile.PromptPrice, CompletionPrice: s.Profile.CompletionPrice,
@@ -74,7 +79,7 @@ func NodeOf(acc *chain.Account) (*Node, error) {
 		e.Final = Anchor{number, p.FinalSize, p.FinalRoot, when(p.ClosedAt)}
 		n.Epochs[number] = e
 	}
-	return n, nil
+	return n
 }
 
 // RootOf reads the record of a registry out of a proved account.
