@@ -12,12 +12,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/attestation/sim"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/enclave"
@@ -215,19 +213,15 @@ func openDevice(f flags) (device.Device, error) {
 	if f.simulated == "" {
 		return device.Open(f.device)
 	}
-	data, err := command.ReadFile(filepath.Join(f.simulated, sim.IntelPlatformFile), maxFile)
-	if err != nil {
-		return nil, fmt.Errorf("--simulated: %w", err)
-	}
-	platform, err := sim.ParseIntel(data)
-	if err != nil {
-		return nil, err
-	}
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return simdevice.New(platform, program)
+	dev, err := simdevice.Open(f.simulated, program)
+	if err != nil {
+		return nil, fmt.Errorf("--simulated: %w", err)
+	}
+	return dev, nil
 }
 
 // openTPM returns the TPM of the configuration, nil when it has none.

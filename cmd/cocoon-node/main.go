@@ -19,7 +19,7 @@ func app() *command.App {
 		Commands: []*command.Command{
 			upCommand, statusCommand, answerCommand, registerCommand, anchorCommand, unregisterCommand,
 			stakeCommand, unstakeCommand, withdrawCommand, walletNewCommand,
-			certificateRequestCommand, certificateShowCommand, certificateReportCommand,
+			certificateRequestCommand, certificateShowCommand, certificateSignCommand, certificateReportCommand,
 			verifierStakeCommand, verifierLeaveCommand, verifierRefreshCommand, verifierWithdrawCommand, verifierShowCommand,
 			govInitCommand, govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,
 		},

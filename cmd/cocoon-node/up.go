@@ -51,9 +51,9 @@ func (f *upFlags) register(fs *flag.FlagSet) {
 	f.ton.Register(fs, "TON global config `file`")
 	fs.StringVar(&f.registry, "registry", "", "`address` of the registry, or a file that holds it")
 	fs.StringVar(&f.wallet, "wallet", "", "`file` with the operator's wallet key: 24 words or 64 hex digits")
-	fs.StringVar(&f.Simulated, "simulated", "", "`directory` of a simulated platform instead of hardware")
+	fs.StringVar(&f.Simulated, "simulated", "", "`directory` of a simulated platform instead of hardware: Intel's, or AMD's with --certificates")
 	fs.StringVar(&f.Device, "device", "", "confidential `hardware`: tdx or snp")
-	fs.StringVar(&f.Certificates, "certificates", "", "`directory` through which the registry's verifiers certify the enclave: needed for snp")
+	fs.StringVar(&f.Certificates, "certificates", "", "`directory` through which the registry's verifiers certify the enclave: needed for SEV-SNP")
 	fs.DurationVar(&f.CertifiedFor, "certified-for", host.CertificateValid, "`time` for which a certificate is wanted, and so the registration good")
 	fs.StringVar(&f.endorsements, "endorsements", "", "`directory` of endorsements to serve to clients, and for the enclave to judge its GPUs by")
 	fs.StringVar(&f.engine, "engine", "", "`file` with [upstream], [limits], [gpu] and [tpm] of the enclave's configuration (default: the embedded engine, no GPUs)")
@@ -117,7 +117,7 @@ func (f *upFlags) check() error {
 	case f.CertifiedFor <= 0 || f.CertifiedFor > 30*24*time.Hour:
 		return attestation.BadInput("--certified-for %s: want a time such as 144h, up to 720h", f.CertifiedFor)
 	case f.Device == "snp" && f.Certificates == "":
-		return attestation.BadInput("no contract verifies evidence of SEV-SNP: name the directory where the registry's verifiers put certificates with --certificates")
+		return noContract()
 	}
 	return nil
 }
@@ -138,8 +138,8 @@ func (f *upFlags) load(env *command.Env) (err error) {
 		return err
 	}
 	if f.Simulated != "" {
-		if _, err := os.Stat(filepath.Join(f.Simulated, sim.IntelPlatformFile)); err != nil {
-			return attestation.BadInput("--simulated: %w: `cocoon demo` makes one, demo/sim-platform", err)
+		if err := f.checkSimulated(); err != nil {
+			return err
 		}
 	}
 	if f.Certificates != "" {
@@ -168,6 +168,30 @@ func (f *upFlags) load(env *command.Env) (err error) {
 		err = attestation.BadInput("--enclave: %w", serr)
 	}
 	return err
+}
+
+// checkSimulated looks for the platform in the directory of --simulated.
+func (f *upFlags) checkSimulated() error {
+	entries, err := os.ReadDir(f.Simulated)
+	if err != nil {
+		return attestation.BadInput("--simulated: %w: `cocoon demo` makes one, demo/sim-platform", err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	name, err := sim.PlatformFile(names...)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--simulated %s: %w: `cocoon demo` makes one, demo/sim-platform", f.Simulated, err)
+	case name == sim.AMDMachineFile && f.Certificates == "":
+		return noContract()
+	}
+	return nil
+}
+
+func noContract() error {
+	return attestation.BadInput("no contract verifies evidence of SEV-SNP: name the directory where the registry's verifiers put certificates with --certificates")
 }
 
 func sayReady(env *command.Env, r host.Running) {

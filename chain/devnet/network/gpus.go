@@ -19,6 +19,9 @@ const (
 // SimulatedRoots returns the roots that a policy has to name.
 func (n *Network) SimulatedRoots() [][32]byte {
 	roots := [][32]byte{n.Platform.RootFingerprint()}
+	if n.AMD != nil {
+		roots = append(roots, n.AMD.Vendor.Root())
+	}
 	if n.GPUs != nil {
 		roots = append(roots, n.GPUs.Vendor.Roots()...)
 	}

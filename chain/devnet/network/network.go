@@ -40,8 +40,12 @@ type Options struct {
 	// up to date.
 	Collateral *sim.Collateral
 	// GPUs says which simulated GPUs the platform has; default: none.
-	GPUs  sim.NVIDIAMachineConfig
-	Chain devnet.Options
+	GPUs sim.NVIDIAMachineConfig
+	// Verifiers is the number of verifiers that the registry lists, all of whom must
+	// sign; they count once there is a stake for each. With them comes a simulated
+	// AMD machine. Default: none.
+	Verifiers int
+	Chain     devnet.Options
 }
 
 // Network is a running development network.
@@ -49,10 +53,13 @@ type Network struct {
 	Chain    *devnet.Chain
 	Platform *sim.Intel
 	GPUs     *sim.NVIDIAMachine // nil: none
+	AMD      *sim.AMDMachine    // nil: none
 	Registry attestation.Address
 	Operator ed25519.PrivateKey // of a funded wallet
 	Governor ed25519.PrivateKey // decides alone over the registry
-	dir      string
+	// Verifiers are the keys of the registry's verifiers.
+	Verifiers []ed25519.PrivateKey
+	dir       string
 }
 
 // Names of the files in the directory.
@@ -85,6 +92,9 @@ func Start(ctx context.Context, o Options) (n *Network, err error) {
 		return nil, err
 	}
 	if err := n.makeGPUs(o.GPUs); err != nil {
+		return nil, err
+	}
+	if err := n.makeVerifiers(o.Verifiers); err != nil {
 		return nil, err
 	}
 	if err := n.write(TONFile, n.Chain.GlobalConfig(), 0o644); err != nil {
@@ -176,6 +186,9 @@ func (n *Network) deployRegistry(ctx context.Context, o Options) error {
 	ca := n.Platform.CAPublicKey()
 	state.AddCAKey(contracts.CAPlatform, contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])})
 	state.Floors[n.Platform.FMSPC()] = contracts.FloorOf(info.TCB)
+	if err := n.listVerifiers(state); err != nil {
+		return err
+	}
 	if o.State != nil {
 		o.State(state)
 	}

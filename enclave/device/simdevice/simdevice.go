@@ -1,5 +1,5 @@
-// Package simdevice is a device on a simulated Intel platform: for development
-// and tests. Its evidence is genuine in form, is verified by the same code, and
+// Package simdevice is a device on a simulated Intel platform or AMD machine: for
+// development and tests. Its evidence is genuine in form, is verified by the same code, and
 // proves nothing; a policy accepts it only by naming the platform's root, and
 // everything then says SIMULATED.
 package simdevice
@@ -47,18 +47,27 @@ func Measurement(program string) ([32]byte, error) {
 }
 
 func measure(program string) (td sim.TD, err error) {
-	f, err := os.Open(program)
+	d, err := digestOf(program)
 	if err != nil {
 		return td, err
+	}
+	td.MRTD = sha512.Sum384([]byte("cocoon/simulated-firmware/v1\n"))
+	td.RTMR[1] = sha512.Sum384(append(make([]byte, 48), d[:]...)) // extended once
+	return td, nil
+}
+
+// digestOf returns the SHA-384 of the program at path.
+func digestOf(program string) (d [48]byte, err error) {
+	f, err := os.Open(program)
+	if err != nil {
+		return d, err
 	}
 	defer f.Close()
 	h := sha512.New384()
 	if _, err := io.Copy(h, f); err != nil {
-		return td, fmt.Errorf("measuring the program: %w", err)
+		return d, fmt.Errorf("measuring the program: %w", err)
 	}
-	td.MRTD = sha512.Sum384([]byte("cocoon/simulated-firmware/v1\n"))
-	td.RTMR[1] = sha512.Sum384(append(make([]byte, 48), h.Sum(nil)...)) // extended once
-	return td, nil
+	return [48]byte(h.Sum(nil)), nil
 }
 
 // Kind implements device.Device.

@@ -54,8 +54,11 @@ func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*p
 // network of its own, in net, and programs of [BuildWithClock] from bin. The
 // registry wants a stake, receipts must be anchored within three seconds, and the
 // answer window is a day. operator.key and client.key are funded wallets,
-// governor.key decides over the registry; $MEASUREMENT is the enclave's. Script
-// commands beside testscript's own:
+// governor.key decides over the registry; $MEASUREMENT is the enclave's, and
+// $AMD_MEASUREMENT that on the simulated AMD machine, net/sim-amd, whose root is
+// $AMD_ROOT. Two verifiers are listed, net/verifier-1.key and net/verifier-2.key, who
+// have no stake yet. $MODEL is the model's digest. Script commands beside
+// testscript's own:
 //
 //	exits CODE PROGRAM ARG...   runs, and compares the exit code
 //	node CODE COMMAND ARG...    is exits CODE cocoon-node with the flags that an
@@ -90,6 +93,10 @@ func setupPlace(e *testscript.Env, bin string) error {
 	if err != nil {
 		return err
 	}
+	amd, err := simdevice.SNPMeasurement(filepath.Join(bin, "cocoon-enclave"))
+	if err != nil {
+		return err
+	}
 	dir := filepath.Join(e.WorkDir, "net")
 	config := filepath.Join(e.WorkDir, "config", "cocoon")
 	for _, d := range []string{dir, config, filepath.Join(e.WorkDir, "home")} {
@@ -98,7 +105,7 @@ func setupPlace(e *testscript.Env, bin string) error {
 		}
 	}
 	p.net, err = network.Start(context.Background(), network.Options{
-		Dir: dir, Measurements: [][32]byte{m}, Models: map[[32]byte]contracts.Model{tinylm.Digest(): {Licence: "Apache-2.0", URL: "embedded"}},
+		Dir: dir, Measurements: [][32]byte{m, amd}, Verifiers: 2, Models: map[[32]byte]contracts.Model{tinylm.Digest(): {Licence: "Apache-2.0", URL: "embedded"}},
 		Params: func(c *contracts.Params) {
 			c.MinStake, c.ForkLoss, c.ReceiptLoss = 5e9, 2e9, 1e9
 			c.MergeDelay, c.AnswerWindow, c.Unbonding, c.GovernanceDelay = 3, 86400, 3*86400, 4*86400
@@ -115,7 +122,9 @@ func setupPlace(e *testscript.Env, bin string) error {
 		}
 		_ = p.net.Close()
 	})
+	model, root := tinylm.Digest(), p.net.AMD.Vendor.Root()
 	for k, v := range map[string]string{
+		"AMD_MEASUREMENT": hex.EncodeToString(amd[:]), "AMD_ROOT": "sha256:" + hex.EncodeToString(root[:]), "MODEL": hex.EncodeToString(model[:]),
 		"HOME": filepath.Join(e.WorkDir, "home"), "XDG_CONFIG_HOME": filepath.Join(e.WorkDir, "config"),
 		"PATH": bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "MEASUREMENT": hex.EncodeToString(m[:]),
 	} {
@@ -178,7 +187,7 @@ func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: node CODE COMMAND ARG...")
 	}
 	if args[1] == "up" {
-		args = append(args, "--simulated", filepath.Join("net", network.PlatformDir))
+		args = append([]string{args[0], "up", "--simulated", filepath.Join("net", network.PlatformDir)}, args[2:]...)
 	}
 	runs(ts, false, append([]string{args[0], "cocoon-node"}, placeOf(ts).flags("node", args[1:])...))
 }
