@@ -94,6 +94,7 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 		return nil, err
 	}
 	end := v.policy.notAfter(facts, s)
+	evidenceEnd := end
 	kept, until := keepKeys(claims, in.At)
 	if until.Before(end) {
 		end = until
@@ -101,7 +102,7 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 	s.Claims = kept
 	return &Verified{
 		policy: v.policy, facts: facts, subject: s, claims: kept, digest: claims.Digest(),
-		notAfter: end, models: v.policy.acceptedModels(kept, s.Registered),
+		notAfter: end, evidenceEnd: evidenceEnd, models: v.policy.acceptedModels(kept, s.Registered),
 	}, nil
 }
 
@@ -173,7 +174,9 @@ type Verified struct {
 	claims   *Claims
 	digest   [32]byte
 	notAfter time.Time
-	models   []Model
+	// evidenceEnd is notAfter without regard to key configurations.
+	evidenceEnd time.Time
+	models      []Model
 }
 
 // Claims returns the verified claims. Of their key configurations only those are
@@ -198,6 +201,12 @@ func (v *Verified) Simulated() bool {
 // the age that the policy allows ends, what the vendor has signed, or the key
 // configurations that were kept.
 func (v *Verified) NotAfter() time.Time { v.must(); return v.notAfter }
+
+// EvidenceNotAfter returns the time at which evidence, endorsements and what the
+// policy says of their age end. It is not before [Verified.NotAfter], which also
+// ends with the keys that were kept to seal to: whoever vouches for the evidence,
+// and seals nothing, goes by this one.
+func (v *Verified) EvidenceNotAfter() time.Time { v.must(); return v.evidenceEnd }
 
 // Kind returns the kind of the CPU's evidence: [KindTDX] or [KindSNP].
 func (v *Verified) Kind() string { v.must(); return v.facts.Kind }

@@ -82,7 +82,7 @@ func statement(v *attestation.Verified, r *Request) (*contracts.Certificate, err
 		return nil, attestation.Refused("evidence of kind %q is not certified", kind)
 	}
 	c.PlatformID, c.Measurement, c.Expiry = v.PlatformID(), v.Measurement(), r.Expiry
-	if end := v.NotAfter().Unix(); int64(r.Expiry) > end {
+	if end := v.EvidenceNotAfter().Unix(); int64(r.Expiry) > end {
 		return nil, attestation.Refused("the certificate is wanted until %s, the verification is good until %s", stamp(int64(r.Expiry)), stamp(end))
 	}
 	return &c, nil

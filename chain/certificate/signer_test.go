@@ -309,6 +309,27 @@ func TestSignForgets(t *testing.T) {
 	}
 }
 
+// TestSignDays: keys of an enclave are good for a day each, and a verifier keeps few
+// of them. What it signs is good for as long as the evidence.
+func TestSignDays(t *testing.T) {
+	o := newOffice(t)
+	v, b := o.boot(48_000_100, func(c *attestation.Claims) {
+		c.Body.KeyConfigs = nil
+		for i := range 20 {
+			from := now.Add(time.Duration(23*i-1) * time.Hour)
+			c.Body.KeyConfigs = append(c.Body.KeyConfigs, attestation.KeyConfig{Config: []byte{byte(i)}, NotBefore: from, NotAfter: from.Add(24 * time.Hour)})
+		}
+	})
+	days := now.Add(144 * time.Hour)
+	if !v.NotAfter().Before(days) || v.EvidenceNotAfter().Before(days) {
+		t.Fatalf("keys until %s, evidence until %s", v.NotAfter(), v.EvidenceNotAfter())
+	}
+	f, err := o.sign(v, o.request(b, uint32(days.Unix())))
+	if err != nil || f.Certificate.Expiry != uint32(days.Unix()) {
+		t.Errorf("signed %+v, %v", f, err)
+	}
+}
+
 func TestSignRefused(t *testing.T) {
 	o := newOffice(t)
 	v, b := o.boot(48_000_100)
@@ -323,7 +344,7 @@ func TestSignRefused(t *testing.T) {
 	_, other := o.boot(48_000_100)
 	refuses[*attestation.FalseError](o, "did not sign this request", v, o.request(other, valid))
 
-	refuses[*attestation.RefusedError](o, "the verification is good until", v, o.request(b, uint32(v.NotAfter().Unix())+1))
+	refuses[*attestation.RefusedError](o, "the verification is good until", v, o.request(b, uint32(v.EvidenceNotAfter().Unix())+1))
 	refuses[*attestation.RefusedError](o, "would have expired", v, o.request(b, uint32(now.Unix())))
 
 	for want, edit := range map[string]func(*attestation.Claims){

@@ -80,6 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&whole.dir, "network", "", "make a registry and a simulated platform too, with a policy, a wallet and a governor's key, in this new `directory`")
 	fs.StringVar(&whole.enclave, "enclave", "", "the cocoon-enclave `program` that the registry of --network lists")
 	fs.BoolVar(&whole.stakes, "stakes", false, "nodes of --network need a stake of 10 coins, and can lose it")
+	fs.IntVar(&whole.verifiers, "verifiers", 0, "`number` of verifiers that the registry of --network lists, all of whom must sign; makes a simulated AMD machine too, which needs them")
 	fs.Func("fund", "on a new chain, give an address a balance: `ADDRESS=COINS`; may be repeated", func(s string) error {
 		a, n, err := parseFund(s)
 		if _, twice := accounts[a]; twice && err == nil {

@@ -26,14 +26,15 @@ const (
 type networkFlags struct {
 	dir, enclave string
 	stakes       bool
+	verifiers    int
 }
 
 // start starts the chain, with a registry and a simulated platform when they are
 // asked for.
 func (f *networkFlags) start(ctx context.Context, o devnet.Options) (*devnet.Chain, error) {
 	if f.dir == "" {
-		if f.enclave != "" || f.stakes {
-			return nil, errors.New("--enclave and --stakes are for --network")
+		if f.enclave != "" || f.stakes || f.verifiers != 0 {
+			return nil, errors.New("--enclave, --stakes and --verifiers are for --network")
 		}
 		return devnet.Start(o)
 	}
@@ -43,7 +44,10 @@ func (f *networkFlags) start(ctx context.Context, o devnet.Options) (*devnet.Cha
 	if o.Dir != "" {
 		return nil, errors.New("--network makes a new chain each time, so it can't be kept in --dir")
 	}
-	m, err := simdevice.Measurement(f.enclave)
+	if f.verifiers < 0 || f.verifiers > contracts.MaxQuorum {
+		return nil, fmt.Errorf("--verifiers %d: want 0 to %d", f.verifiers, contracts.MaxQuorum)
+	}
+	measurements, err := f.measurements()
 	if err != nil {
 		return nil, fmt.Errorf("--enclave: %w", err)
 	}
@@ -58,7 +62,7 @@ func (f *networkFlags) start(ctx context.Context, o devnet.Options) (*devnet.Cha
 		return nil, err
 	}
 	n, err := network.Start(ctx, network.Options{
-		Dir: f.dir, Chain: o, Measurements: [][32]byte{m}, Params: f.params,
+		Dir: f.dir, Chain: o, Measurements: measurements, Params: f.params, Verifiers: f.verifiers,
 		Models: map[[32]byte]contracts.Model{tinylm.Digest(): {Licence: "Apache-2.0", URL: "embedded"}},
 	})
 	if err != nil {
@@ -70,6 +74,16 @@ func (f *networkFlags) start(ctx context.Context, o devnet.Options) (*devnet.Cha
 		}
 	}
 	return n.Chain, nil
+}
+
+// measurements are those of the enclave on each machine of the network.
+func (f *networkFlags) measurements() ([][32]byte, error) {
+	m, err := simdevice.Measurement(f.enclave)
+	if err != nil || f.verifiers == 0 {
+		return [][32]byte{m}, err
+	}
+	snp, err := simdevice.SNPMeasurement(f.enclave)
+	return [][32]byte{m, snp}, err
 }
 
 // params are those of a new registry, with stakes that the operator's wallet can

@@ -109,6 +109,9 @@ func Start(ctx context.Context, o Options) (n *Network, err error) {
 	if err := n.write(PolicyFile, []byte(policy), 0o644); err != nil {
 		return nil, err
 	}
+	if err := n.writeVerifierPolicy(&o); err != nil {
+		return nil, err
+	}
 	return n, n.write(RegistryFile, []byte(n.Registry.String()+"\n"), 0o644)
 }
 

@@ -4,10 +4,14 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/sim"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 )
@@ -15,6 +19,10 @@ import (
 // AMDDir is the directory of the simulated AMD machine, for `cocoon-node up
 // --simulated`. It is there only when the registry lists verifiers.
 const AMDDir = "sim-amd"
+
+// VerifierPolicyFile is the policy by which the verifiers judge: it names what the
+// registry lists, since what they judge is not registered yet.
+const VerifierPolicyFile = "verifier.toml"
 
 // VerifierFile returns the name of the file with the key of a verifier, counted
 // from 1.
@@ -77,4 +85,34 @@ func (n *Network) listVerifiers(s *contracts.RootState) error {
 	}
 	s.List(contracts.VerifierSet{Number: 1, Quorum: q})
 	return nil
+}
+
+// writeVerifierPolicy writes the verifiers' policy for a registry that lists
+// measurements and models.
+func (n *Network) writeVerifierPolicy(o *Options) error {
+	if len(n.Verifiers) == 0 {
+		return nil
+	}
+	text := attestation.PolicyTOML(attestation.PolicyOptions{SimulatedRoots: n.SimulatedRoots(), Registry: n.Registry})
+	from := " = \"from registry " + n.Registry.String() + "\"\n"
+	for old, now := range map[string]string{
+		"\nmeasurements" + from: "\nmeasurements = " + digests(o.Measurements) + "\n",
+		"\nmodels" + from:       "\nmodels = " + digests(slices.Collect(maps.Keys(o.Models))) + "\n",
+		"\n[evidence]\n":        "\n[evidence]\nunsafe_unregistered = true\n",
+	} {
+		if strings.Count(text, old) != 1 {
+			return fmt.Errorf("the default policy has not one %q", old)
+		}
+		text = strings.Replace(text, old, now, 1)
+	}
+	return n.write(VerifierPolicyFile, []byte(text), 0o644)
+}
+
+// digests writes a list as a policy has it.
+func digests(list [][32]byte) string {
+	var out []string
+	for _, d := range list {
+		out = append(out, fmt.Sprintf("\"%x\"", d))
+	}
+	return "[" + strings.Join(out, ", ") + "]"
 }
