@@ -39,10 +39,8 @@ func verifyRecord(ctx context.Context, env *command.Env, s *settings, online boo
 		return err
 	}
 	way, err := client.RecordBlocks(data)
-	if kind, _ := describe(data); err != nil && kind != "" {
-		return attestation.BadInput("%s is %s, not what `cocoon node --save` writes", file, article[kind])
-	} else if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	if err != nil {
+		return command.NotA(command.RecordFile, file, data, "`cocoon node --save` writes one", err)
 	}
 	policy, err := s.loadPolicy()
 	if err != nil {

@@ -20,11 +20,13 @@ const (
 	RequestFile      FileKind = "cocoon/certificate-request/"
 	EndorsementsFile FileKind = "cocoon/endorsements/"
 	AccountFile      FileKind = "cocoon/account-proof/"
+	RecordFile       FileKind = "cocoon/node-record/"
 )
 
 var fileKinds = map[FileKind]string{
 	ProofFile: "the proof of a receipt", ReceiptFile: "a receipt", BundleFile: "a bundle", CertificateFile: "a certificate of verifiers",
 	RequestFile: "a request for certificates", EndorsementsFile: "a set of endorsements", AccountFile: "the proof of an account's state",
+	RecordFile: "the record of a node",
 }
 
 // String says what it is, in words.
