@@ -167,7 +167,7 @@ func (w *walk) time() (at time.Time, detail string, err error) {
 	switch {
 	case made.Before(w.Epoch.RegisteredAt.Add(-maxClock)):
 		err = attestation.False("the receipt says that it is of %s, its epoch was registered at %s", stamp(made), stamp(w.Epoch.RegisteredAt))
-	case made.After(w.registrationEnd().Add(maxClock)):
+	case made.After(w.registrationEnd().Add(maxAnswer)):
 		err = attestation.False("the receipt says that it is of %s, the registration of its epoch ended at %s", stamp(made), stamp(w.registrationEnd()))
 	case made.After(w.AnchoredAt.Add(maxClock)):
 		err = attestation.False("the receipt says that it is of %s, it was anchored at %s", stamp(made), stamp(w.AnchoredAt))
@@ -176,6 +176,11 @@ func (w *walk) time() (at time.Time, detail string, err error) {
 	}
 	return made, fmt.Sprintf("after %s, before %s", stamp(w.Epoch.RegisteredAt), stamp(w.AnchoredAt)), err
 }
+
+// maxAnswer is how much later than the end of a registration an answer may have been
+// finished that was asked for before its client could know: clients use proofs of
+// three minutes before, enclaves read a prompt for three and answer for ten.
+const maxAnswer = 20 * time.Minute
 
 // registrationEnd is when the registration of the receipt's epoch ended or will end,
 // as the chain says after the block of the proof.

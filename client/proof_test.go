@@ -33,10 +33,10 @@ func TestReceiptTime(t *testing.T) {
 		"after the anchor":             {anchored.Add(maxClock + time.Second), 250, "it was anchored at 2027-01-15T09:00:00Z", nil},
 		"block before the claims'":     {registered.Add(time.Minute), 199, "names block 199", nil},
 		"block after that of a proof":  {registered.Add(time.Minute), 301, "names block 301", nil},
-		"at the registration's end":    {anchored.Add(-time.Minute), 250, "", func(e *registry.Epoch) { e.Expires = anchored.Add(-time.Minute - maxClock) }},
-		"after the registration's end": {anchored.Add(-time.Minute), 250, "the registration of its epoch ended at 2027-01-15T08:57:59Z", func(e *registry.Epoch) { e.Expires = anchored.Add(-time.Minute - maxClock - time.Second) }},
-		"at the next epoch":            {anchored.Add(-time.Minute), 250, "", func(e *registry.Epoch) { e.Final.Time = anchored.Add(-time.Minute - maxClock) }},
-		"after the next epoch":         {anchored.Add(-time.Minute), 250, "the registration of its epoch ended at 2027-01-15T08:57:59Z", func(e *registry.Epoch) { e.Final.Time = anchored.Add(-time.Minute - maxClock - time.Second) }},
+		"at the registration's end":    {anchored.Add(-time.Minute), 250, "", func(e *registry.Epoch) { e.Expires = anchored.Add(-time.Minute - maxAnswer) }},
+		"after the registration's end": {anchored.Add(-time.Minute), 250, "the registration of its epoch ended at 2027-01-15T08:38:59Z", func(e *registry.Epoch) { e.Expires = anchored.Add(-time.Minute - maxAnswer - time.Second) }},
+		"at the next epoch":            {anchored.Add(-time.Minute), 250, "", func(e *registry.Epoch) { e.Final.Time = anchored.Add(-time.Minute - maxAnswer) }},
+		"after the next epoch":         {anchored.Add(-time.Minute), 250, "the registration of its epoch ended at 2027-01-15T08:38:59Z", func(e *registry.Epoch) { e.Final.Time = anchored.Add(-time.Minute - maxAnswer - time.Second) }},
 	} {
 		w := &walk{Checked: &Checked{AnchoredAt: anchored, Block: chain.Block{Seqno: 300}, Epoch: registry.Epoch{StartBlock: 200, RegisteredAt: registered, Expires: registered.AddDate(1, 0, 0)}},
 			p: &receipt.Proof{Receipt: &receipt.Receipt{Head: receipt.Head{Time: uint32(c.made.Unix()), BlockSeqno: c.block}}}}
