@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -264,14 +263,4 @@ func (l *Liar) Receipt(index uint64, made time.Time, price uint64) (*receipt.Fil
 	r.Signature = [64]byte(ed25519.Sign(l.receiptKey, r.Head.AppendTo(nil)))
 	f.Receipt = r
 	return f, nil
-}
-
-// Write writes what it signed into a new file, and returns its path.
-func Write(dir, name string, v interface{ Encode() ([]byte, error) }) (string, error) {
-	data, err := v.Encode()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, name)
-	return path, os.WriteFile(path, data, 0o600)
 }

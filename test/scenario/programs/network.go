@@ -39,6 +39,7 @@ type place struct {
 	work  string
 	ahead atomic.Int64        // seconds
 	ups   map[string]*running // nodes, by directory
+	liar  *Liar               // nil until it starts
 }
 
 type running struct {
@@ -72,6 +73,8 @@ func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*p
 //	full [dir=DIR] enclave|host lets it write nothing more to files
 //	says [dir=DIR] TEXT         waits until its log has the text
 //	ahead DURATION              moves the clock of the chain, and of all programs
+//	liar STEP ARG...           has a node whose keys the script holds do something: see
+//	                           lie
 //	until KEY VALUE PROGRAM ARG...
 //	                            runs it until its JSON has the value
 //	jsonis, jsonkeys            as in [Scripts]
@@ -80,7 +83,7 @@ func NetworkScripts(t *testing.T, bin string) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": runs, "node": nodeRuns, "up": upRuns, "begin": begin, "down": down, "crash": crash, "ends": ends, "full": full, "says": says, "ahead": ahead, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
+			"exits": runs, "node": nodeRuns, "up": upRuns, "begin": begin, "down": down, "crash": crash, "ends": ends, "full": full, "says": says, "ahead": ahead, "liar": lie, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
 		},
 		Setup: func(e *testscript.Env) error { return setupPlace(e, bin) },
 	})
@@ -119,6 +122,9 @@ func setupPlace(e *testscript.Env, bin string) error {
 		for _, r := range p.ups {
 			_ = r.Process.Kill()
 			_ = r.Wait()
+		}
+		if p.liar != nil {
+			_ = p.liar.Close()
 		}
 		_ = p.net.Close()
 	})
