@@ -25,5 +25,10 @@
 // verified by is kept for a few hundred, and fetched again for the others when a
 // proof needs it: see [Node.Source].
 //
+// What a node's enclave signed may be a fault that the chain punishes.
+// [Client.ReportReceipts], [Client.ReportHeads], [Client.ChallengeReceipt] and
+// [Client.ChallengeLog] make the message, after looking for what the contract would
+// refuse; a wallet of the caller's sends it.
+//
 // A Client is safe for concurrent use.
 package client

@@ -15,8 +15,8 @@ import (
 
 var inspectCommand = &command.Command{
 	Name: "inspect", Args: "FILE", Short: "print what a file says, without believing it",
-	Long: "Knows bundles, evidence, receipts (X.receipt; its secrets are not printed), proofs\n" +
-		"and records of nodes.",
+	Long: "Knows bundles, evidence, receipts (X.receipt; its secrets are not printed), proofs,\n" +
+		"records of nodes and heads of logs.",
 	Example: "cocoon inspect demo/bundle.cbor",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		return func(_ context.Context, env *command.Env) error {
@@ -29,7 +29,7 @@ var inspectCommand = &command.Command{
 			}
 			kind, v := describe(data)
 			if v == nil {
-				return attestation.BadInput("%s is neither a bundle, evidence, a receipt, a proof nor a record of a node", env.Args[0])
+				return attestation.BadInput("%s is neither a bundle, evidence, a receipt, a proof, a record of a node nor a log head", env.Args[0])
 			}
 			if env.JSON {
 				return env.PrintJSON(map[string]any{"trusted": false, "type": kind, "content": v})
@@ -42,7 +42,7 @@ var inspectCommand = &command.Command{
 
 // article names the kinds of [describe] in a sentence.
 var article = map[string]string{
-	"proof": "a proof", "receipt": "a receipt", "bundle": "a bundle", "record": "a record of a node",
+	"proof": "a proof", "receipt": "a receipt", "bundle": "a bundle", "record": "a record of a node", "log head": "a head of a log",
 	"tdx evidence": "a TDX quote", "sgx evidence": "an SGX quote", "snp evidence": "an SNP report",
 	"nvidia evidence": "a report of a GPU or switch", "tpm evidence": "a quote of a TPM", "nras evidence": "a set of tokens of NVIDIA's remote attestation service",
 }
@@ -65,6 +65,9 @@ func describe(data []byte) (kind string, v any) {
 	if way, err := client.RecordBlocks(data); err == nil {
 		last := way[len(way)-1]
 		return "record", map[string]any{"bytes": len(data), "block": last.Seqno, "root_hash": hexOf(last.RootHash)}
+	}
+	if h, err := client.ParseLogHead(data); err == nil {
+		return "log head", map[string]any{"node": h.Node, "epoch": h.Epoch, "size": h.Size, "root": hexOf(h.Root)}
 	}
 	if k := attestation.DetectKind(data); k != "" {
 		return k + " evidence", map[string]any{"bytes": len(data), "kind": k}
