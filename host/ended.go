@@ -102,13 +102,14 @@ type endedError struct{ ending }
 
 func (e *endedError) Error() string { return "the registration ended: " + e.String() }
 
-// watchInterval is between two looks at the record of a node that serves.
+// watchInterval is between two looks at the record of a node that serves, and at
+// whether one that does not may register again.
 const watchInterval = 10 * time.Second
 
 // watch returns when the registration of an epoch is over, whoever ended it: an
 // enclave that nobody may use costs its operator anchors.
 func (n *node) watch(ctx context.Context, e registry.Epoch) error {
-	tick := time.NewTicker(watchInterval)
+	tick := time.NewTicker(n.lookEvery)
 	defer tick.Stop()
 	for {
 		rec, err := n.op.Record(ctx)

@@ -45,12 +45,16 @@ func (e *Effect) unless(ok bool, code int) *Effect {
 
 const notListed = "not listed"
 
+// untilRechecked ends what an action means that tightens: contracts of nodes don't
+// hear of it by themselves.
+const untilRechecked = "; nodes that are registered stay so, each with its slot, until somebody has them rechecked (`cocoon-node recheck --all`, anybody may)"
+
 // Explain says what an action would do to a registry in a state.
 func Explain(a contracts.Action, s *contracts.RootState) *Effect {
 	switch a := a.(type) {
 	case contracts.RemoveMeasurement:
 		old, ok := s.Measurements[a.Digest]
-		return (&Effect{Means: "no enclave with this measurement registers any more, and clients that take measurements from the registry refuse those that run"}).
+		return (&Effect{Means: "no enclave with this measurement registers any more, and clients that take measurements from the registry refuse those that run" + untilRechecked}).
 			change("measurement "+hex.EncodeToString(a.Digest[:]), measurementText(old, ok), notListed).unless(ok, contracts.CodeNotFound)
 	case contracts.AddMeasurement:
 		old, ok := s.Measurements[a.Digest]
@@ -75,7 +79,7 @@ func Explain(a contracts.Action, s *contracts.RootState) *Effect {
 	case contracts.Resume:
 		return (&Effect{Means: "nodes can register"}).change("registration", pausedText(s.Paused), pausedText(false))
 	case contracts.RevokePlatform:
-		return (&Effect{Means: "no node on this machine registers any more, and none keeps its slot"}).
+		return (&Effect{Means: "no node registers on this machine any more" + untilRechecked}).
 			change(fmt.Sprintf("machine %x", a.PlatformID), revokedText(s.Revoked[a.PlatformID]), revokedText(true))
 	case contracts.RestorePlatform:
 		return (&Effect{Means: "nodes on this machine can register again"}).
@@ -144,7 +148,7 @@ func explainCA(a contracts.Action, s *contracts.RootState) *Effect {
 	switch a := a.(type) {
 	case contracts.RemoveCAKey:
 		old, ok := s.CAKeys[a.Digest]
-		return (&Effect{Means: "no quote whose certificate this key signed registers any more"}).
+		return (&Effect{Means: "no quote whose certificate this key signed registers any more" + untilRechecked}).
 			change(fmt.Sprintf("CA key %x", a.Digest), caText(old, ok), notListed).unless(ok, contracts.CodeNotFound)
 	case contracts.AddCAKey:
 		d := a.Key.Key.Digest()
@@ -174,7 +178,7 @@ func explainQuorum(a contracts.Action, s *contracts.RootState) *Effect {
 	}
 	switch a := a.(type) {
 	case contracts.RemoveVerifiers:
-		e := &Effect{Means: "nodes that no contract can verify (SNP) do not register any more, and those that did are put off"}
+		e := &Effect{Means: "nodes that no contract can verify (SNP) do not register any more" + untilRechecked}
 		return e.quorum("verifiers", old, contracts.Quorum{}).unless(s.Listed != nil, contracts.CodeNotFound)
 	case contracts.SetVerifiers:
 		e := &Effect{Means: "these keys say on chain that hardware which no contract can verify is good; each counts once its contract has told the registry of its stake, which anybody can have it do"}

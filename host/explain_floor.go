@@ -25,11 +25,11 @@ func explainFloor(a contracts.Action, s *contracts.RootState) *Effect {
 	old, had := s.Floors[fmspc]
 	what := fmt.Sprintf("floor of FMSPC %x", fmspc)
 	if !listed {
-		return (&Effect{Means: "no machine of this family registers any more"}).change(what, listedText(had), notListed).unless(had, contracts.CodeNotFound)
+		return (&Effect{Means: "no machine of this family registers any more" + untilRechecked}).change(what, listedText(had), notListed).unless(had, contracts.CodeNotFound)
 	}
 	e := &Effect{Means: "machines of this family register if nothing of their TCB is below the floor; it may accept more than before"}
 	if stricter {
-		e.Means = "machines of this family that are below the floor do not register any more, and those that run are put off when somebody asks"
+		e.Means = "machines of this family that are below the floor do not register any more" + untilRechecked
 		e.unless(had, contracts.CodeNotFound)
 		if had && !asStrict(now, old) {
 			e.Refused = contracts.CodeBadAction

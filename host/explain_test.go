@@ -82,6 +82,10 @@ func TestExplain(t *testing.T) {
 		if !slices.Equal(got, tt.changes) || e.Refused != tt.refused || e.Means == "" {
 			t.Errorf("%T: %q, refused %d, %q; want %q, %d", tt.action, got, e.Refused, e.Means, tt.changes, tt.refused)
 		}
+		// No registration ends by a decision alone: TestRecheck.
+		if contracts.Tightens(tt.action) && Judges(tt.action) != strings.HasSuffix(e.Means, untilRechecked) {
+			t.Errorf("%T: what becomes of registered nodes: %q", tt.action, e.Means)
+		}
 	}
 	s.Listed = nil
 	if e := Explain(contracts.RemoveVerifiers{}, s); e.Refused != contracts.CodeNotFound {

@@ -39,9 +39,6 @@ func (n *node) newestHead(ctx context.Context) (*contracts.SignedHead, error) {
 	return headIn(n.Dir).load()
 }
 
-// holdInterval is between two looks at whether an enclave may register again.
-const holdInterval = time.Minute
-
 // hold waits when no enclave can be registered, while the node has something to lose:
 // its challenges are answered, and `up` must not end. It returns true when what the
 // registry says, or the stake, is another, so that it may be tried again.
@@ -57,7 +54,7 @@ func (n *node) hold(ctx context.Context, cause error) bool {
 	n.Log.Error("no enclave runs: the node is not registered; challenges of its log are answered until this ends", "err", cause)
 	n.idle.Store(true)
 	defer n.idle.Store(false)
-	tick := time.NewTicker(holdInterval)
+	tick := time.NewTicker(n.lookEvery)
 	defer tick.Stop()
 	for {
 		select {

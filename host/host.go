@@ -91,6 +91,8 @@ type node struct {
 	kept     *contracts.SignedHead   // the newest that is stored; of the goroutine that runs an enclave
 	serving  atomic.Pointer[process] // the enclave that is registered and runs; nil: none
 	idle     atomic.Bool             // none will run
+
+	lookEvery time.Duration // watchInterval
 }
 
 // Up runs a node until ctx ends. When the enclave ends by itself it is started
@@ -117,7 +119,7 @@ func Up(ctx context.Context, o Options) error {
 	}
 	defer unlock()
 
-	n := &node{Options: o, booted: map[[32]byte]bool{}}
+	n := &node{Options: o, booted: map[[32]byte]bool{}, lookEvery: watchInterval}
 	if n.own, err = newEndorsements(o.Endorsements, o.RenewEndorsements, o.Log); err != nil {
 		return err
 	}

@@ -105,12 +105,12 @@ func (l *leaver) ask(what string, m func(uint64) Message) {
 }
 
 // pass lets time pass, for the chain.
-func (l *leaver) pass(d time.Duration) {
-	l.Helper()
-	l.ahead.Add(int64(d))
-	for _, err := l.client.Head(l.Context()); err != nil; _, err = l.client.Head(l.Context()) {
-		if l.Context().Err() != nil {
-			l.Fatal(err)
+func (p *onePlatform) pass(d time.Duration) {
+	p.Helper()
+	p.ahead.Add(int64(d))
+	for _, err := p.client.Head(p.Context()); err != nil; _, err = p.client.Head(p.Context()) {
+		if p.Context().Err() != nil {
+			p.Fatal(err)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -114,7 +114,7 @@ func parseParams(v json.RawMessage) (p contracts.Params, err error) {
 }
 
 func explainParams(now, old contracts.Params) *Effect {
-	e := &Effect{Means: "what is not named stays; nodes learn it when they next ask the registry"}
+	e := &Effect{Means: "what is not named stays; nodes learn it when they next ask the registry, and those with less than a raised minimum stake stay registered until somebody has them rechecked"}
 	for _, f := range params {
 		e.change(f.what, f.text(f.get(&old)), f.text(f.get(&now)))
 	}

@@ -5,8 +5,8 @@ package contracts
 // refusal. c is what the record holds.
 func (s *RootState) Judge(c *Check, stake uint64) int { return s.judge(c, stake, false) }
 
-// JudgeNew is what Root decides on a registration that it is asked to confirm, full
-// lists apart. The Platform's slots come after that.
+// JudgeNew is what Root decides on a registration that it is asked to confirm. The
+// Platform's slots come after that.
 func (s *RootState) JudgeNew(c *Check, stake uint64) int {
 	if s.Paused {
 		return CodePaused

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
@@ -66,28 +67,64 @@ var (
 		},
 	}
 	govSubmitCommand = govSend("gov submit", "FILE", "send a proposal with its approvals to the registry",
-		func(arg string) (action, error) {
+		func(arg string) (*govMessage, error) {
 			p, err := readProposal(arg)
-			return func(ctx context.Context, o *host.Operator) error { return o.Submit(ctx, p) }, err
+			if err != nil {
+				return nil, err
+			}
+			d, err := p.Decision()
+			if err != nil {
+				return nil, err
+			}
+			return &govMessage{
+				send:   func(ctx context.Context, o *host.Operator) error { return o.Submit(ctx, p) },
+				judges: func(*registry.Root) bool { return contracts.Tightens(d.Action) && host.Judges(d.Action) },
+			}, nil
 		})
 	govExecuteCommand = govSend("gov execute", "NUMBER", "carry out a proposal whose delay is over",
-		func(arg string) (action, error) {
+		func(arg string) (*govMessage, error) {
 			n, err := strconv.ParseUint(arg, 10, 32)
 			if err != nil {
 				return nil, attestation.BadInput("%q is not the number of a proposal", arg)
 			}
-			return func(ctx context.Context, o *host.Operator) error { return o.Execute(ctx, uint32(n)) }, nil
+			return &govMessage{
+				send:   func(ctx context.Context, o *host.Operator) error { return o.Execute(ctx, uint32(n)) },
+				judges: func(root *registry.Root) bool { return proposalJudges(root, uint32(n)) },
+			}, nil
 		})
 )
 
+// govMessage is a message to the registry. judges says, by the registry before it,
+// whether it can change what is said to nodes that are registered.
+type govMessage struct {
+	send   action
+	judges func(*registry.Root) bool
+}
+
+// proposalJudges is govMessage.judges for a proposal that waits. One that is gone may
+// have been carried out by the same command before.
+func proposalJudges(root *registry.Root, number uint32) bool {
+	p, waits := root.State.Proposals[number]
+	if !waits {
+		return true
+	}
+	a, err := contracts.ParseAction(p.Action)
+	return err == nil && host.Judges(a)
+}
+
 // govSend makes a command that sends one message to the registry. prepare reads
 // the argument, before anything is opened or made.
-func govSend(name, arg, short string, prepare func(arg string) (action, error)) *command.Command {
+func govSend(name, arg, short string, prepare func(arg string) (*govMessage, error)) *command.Command {
 	return &command.Command{
-		Name: name, Args: arg, Short: short, Long: "Anybody may send it; the wallet pays the fees.", Example: "cocoon-node " + name + " " + arg + flagsExample,
+		Name: name, Args: arg, Short: short,
+		Long: "Anybody may send it; the wallet pays the fees. A registration that the new policy refuses goes on until\n" +
+			"somebody has its node rechecked: the nodes that are hit are listed, and with --recheck they are\n" +
+			"rechecked at once (`cocoon-node recheck --all` does it later).",
+		Example: "cocoon-node " + name + " " + arg + flagsExample,
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 			var f operatorFlags
 			f.register(fs)
+			recheck := fs.Bool("recheck", false, "recheck the nodes that it hits")
 			return func(ctx context.Context, env *command.Env) error {
 				if len(env.Args) != 1 {
 					return attestation.BadInput("%s takes one argument (%s); --help explains", name, arg)
@@ -95,16 +132,46 @@ func govSend(name, arg, short string, prepare func(arg string) (action, error)) 
 				if err := f.check(); err != nil {
 					return err
 				}
-				do, err := prepare(env.Args[0])
+				m, err := prepare(env.Args[0])
 				if err != nil {
 					return err
 				}
-				return f.run(ctx, env, do, func(o *host.Operator) error {
-					return showRoot(ctx, env, registry.Reader{Reader: o.Client}, o.Registry)
-				})
+				var judges bool
+				do := func(ctx context.Context, o *host.Operator) error {
+					root, err := o.Root(ctx)
+					judges = err == nil && m.judges(root)
+					return m.send(ctx, o) // which says what is wrong with the registry
+				}
+				return f.run(ctx, env, do, func(o *host.Operator) error { return afterGov(ctx, env, o, judges, *recheck) })
 			}
 		},
 	}
+}
+
+// afterGov prints the registry after a message to it, with the nodes that the new
+// policy hits.
+func afterGov(ctx context.Context, env *command.Env, o *host.Operator, judges, recheck bool) error {
+	root, err := o.Root(ctx)
+	if err != nil {
+		return err
+	}
+	if !judges {
+		return printRegistry(env, root)
+	}
+	if err := o.Told(); err != nil { // the message itself is done, whatever becomes of the rest
+		return err
+	}
+	hits, problem := hit(ctx, o, root)
+	if problem != nil {
+		env.Logf("not all nodes that are hit are known; `cocoon-node recheck --all` looks again: %v", problem)
+		problem = nil
+	}
+	if recheck {
+		problem = recheckThem(ctx, o, hits)
+	}
+	report := reportOf(root)
+	report.Hits = hits
+	return errors.Join(report.print(env, root.State.Params), problem)
 }
 
 // openRegistry connects for reading.

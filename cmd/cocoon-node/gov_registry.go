@@ -24,6 +24,9 @@ type registryReport struct {
 	Verifiers *verifierSet            `json:"verifiers"` // null: none are listed
 	Proposals map[uint32]openProposal `json:"proposals"` // by number
 	Nodes     int                     `json:"nodes"`     // on the list
+	// Hits are the nodes on the list whose registration the registry would not
+	// confirm any more, after a message that can cause that.
+	Hits []*rechecked `json:"hits,omitempty"`
 }
 
 type openProposal struct {
@@ -42,6 +45,10 @@ func showRoot(ctx context.Context, env *command.Env, r registry.Reader, addr att
 }
 
 func printRegistry(env *command.Env, root *registry.Root) error {
+	return reportOf(root).print(env, root.State.Params)
+}
+
+func reportOf(root *registry.Root) *registryReport {
 	s := root.State
 	report := &registryReport{
 		Address: root.Address, Block: root.At.Seqno, Registry: host.Describe(s),
@@ -50,10 +57,25 @@ func printRegistry(env *command.Env, root *registry.Root) error {
 	for n, p := range s.Proposals {
 		report.Proposals[n] = openProposal{unix(p.ExecuteAfter), unix(p.ExecuteBefore), hex.EncodeToString(p.Action.Hash()), effect(p, s)}
 	}
+	return report
+}
+
+func (r *registryReport) print(env *command.Env, params contracts.Params) error {
 	if env.JSON {
-		return env.PrintJSON(report)
+		return env.PrintJSON(r)
 	}
-	report.write(env.Stdout, s.Params)
+	r.write(env.Stdout, params)
+	if len(r.Hits) == 0 {
+		return nil
+	}
+	fmt.Fprintf(env.Stdout, "hits          %d nodes, whose registrations go on until they are rechecked\n", len(r.Hits))
+	writeRechecked(env.Stdout, r.Hits)
+	for _, n := range r.Hits {
+		if !n.Done {
+			fmt.Fprintln(env.Stdout, "end them by   cocoon-node recheck --all")
+			break
+		}
+	}
 	return nil
 }
 
