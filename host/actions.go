@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 )
 
@@ -110,6 +111,18 @@ var actions = map[string]func(json.RawMessage) (contracts.Action, error){
 	"set-params": func(v json.RawMessage) (contracts.Action, error) {
 		p, err := parseParams(v)
 		return contracts.SetParams{Params: p}, err
+	},
+	"sweep": func(v json.RawMessage) (contracts.Action, error) {
+		var w struct {
+			To   attestation.Address `json:"to"`
+			Keep uint64              `json:"keep_nano"`
+		}
+		if err := strictJSON(v, &w); err != nil {
+			return nil, err
+		}
+		a := contracts.Sweep{To: w.To, Keep: w.Keep}
+		_, err := contracts.ActionCell(a)
+		return a, err
 	},
 	"set-governance": func(v json.RawMessage) (contracts.Action, error) {
 		var q quorumJSON

@@ -90,6 +90,8 @@ func Explain(a contracts.Action, s *contracts.RootState) *Effect {
 			change(fmt.Sprintf("proposal %d", a.Number), waitingText(p, ok, s), "withdrawn").unless(ok, contracts.CodeNotFound)
 	case contracts.SetParams:
 		return explainParams(a.Params, s.Params)
+	case contracts.Sweep:
+		return &Effect{Means: fmt.Sprintf("all coins of the registry above %s go to %v; they are fees of checks and gifts, and no node's", coinsText(a.Keep), a.To)}
 	}
 	return &Effect{Means: fmt.Sprintf("this program has no words for %T: don't sign it", a)}
 }

@@ -158,6 +158,7 @@ func TestExplainAll(t *testing.T) {
 	values := map[string]string{
 		"pause": "", "resume": "", "remove-verifiers": "", "cancel": "6", "remove-floor": `"001122334455"`, "raise-floor": quote, "set-floor": quote,
 		"set-params": string(params), "set-governance": `{"threshold":1,"keys":[` + digest + `]}`, "set-verifiers": `{"number":9,"threshold":1,"keys":[` + digest + `]}`,
+		"sweep":     `{"to":"0:` + strings.Repeat("11", 32) + `","keep_nano":1000000000}`,
 		"add-model": `{"digest":` + digest + `,"licence":"MIT","url":"u"}`, "add-ca": `{"kind":"platform","x":` + digest + `,"y":` + digest + `}`,
 	}
 	for _, name := range Actions() {

@@ -209,14 +209,18 @@ func (m *meter) check(c pathCost, fromOutside bool, first uint64) {
 }
 
 // payRent pays the storage of all contracts up to now, so that the next path
-// pays for its own time only.
+// pays for its own time only. A platform then has what its reserve lets it have.
 func (m *meter) payRent(w *tvmtest.World) {
 	m.t.Helper()
 	paid := map[attestation.Address]bool{}
 	for _, s := range w.Record() {
-		if !paid[s.To] && s.To != burnAddress && w.Data(s.To) != nil {
+		if data := w.Data(s.To); !paid[s.To] && s.To != burnAddress && data != nil {
 			paid[s.To] = true
-			m.landlord(w).Send(tvmtest.Message{To: s.To, Value: 10_000_000})
+			rent := tvmtest.Message{To: s.To, Value: 10_000_000}
+			if _, err := ParsePlatform(data); err == nil { // it would send on what is above its reserve
+				rent.Value, rent.Body = ValueRenew, body(&RenewPlatform{})
+			}
+			m.landlord(w).Send(rent)
 		}
 	}
 }

@@ -85,12 +85,12 @@ func TestPlatformRenew(t *testing.T) {
 	}
 	b, _ := (&RenewPlatform{}).Body()
 	f.refusesBody(a, CodeValueTooLow, f.anybody, ValueRenew-1, b)
-	// A top up needs no words. What is above the reserve stays for storage.
+	// A top up needs no words. What is above the reserve goes with the next answer.
 	good(t, f.anybody.Send(tvmtest.Message{To: a, Value: tvmtest.Coin}))
 	kept := f.Balance(a).Uint64()
 	good(t, f.sendTo(a, f.anybody, ValueRenew, &RenewPlatform{}))
-	if b := f.Balance(a).Uint64(); b != kept || b < PlatformReserve+tvmtest.Coin-2_000_000 {
-		t.Errorf("platform keeps %d after a top up, had %d", b, kept)
+	if b, back := f.Balance(a).Uint64(), f.anybody.Last().Value; b != PlatformReserve || back < kept-PlatformReserve || back > kept-PlatformReserve+ValueRenew {
+		t.Errorf("platform keeps %d after a top up, had %d; %d came back", b, kept, back)
 	}
 }
 
@@ -241,7 +241,7 @@ func TestPlatformNotOfRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good(t, f.anybody.Send(tvmtest.Message{To: a, Value: tvmtest.Coin, StateInit: si}))
+	good(t, f.anybody.Send(tvmtest.Message{To: a, Value: PlatformReserve, StateInit: si}))
 	before := f.anybody.Balance.Uint64()
 	f.sendTo(a, f.anybody, ValueRenew, &RenewPlatform{QueryID: 9})
 	done(t, f.anybody, CodeNotOfRoot)
@@ -428,6 +428,11 @@ func TestPlatformFull(t *testing.T) {
 	t.Logf("at most %d gas", most)
 }
 
+func (f *fixture) topUp(at attestation.Address, nano uint64) {
+	f.t.Helper()
+	good(f.t, f.anybody.Send(tvmtest.Message{To: at, Value: nano}))
+}
+
 // TestPlatformReserve: claims fill a low reserve bit by bit.
 func TestPlatformReserve(t *testing.T) {
 	f := newFixture(t, noStake, withPlatforms)
@@ -437,11 +442,21 @@ func TestPlatformReserve(t *testing.T) {
 	if b := f.Balance(a).Uint64(); b != low+SlotFee {
 		t.Errorf("platform keeps %d, had %d", b, low)
 	}
-	good(t, f.anybody.Send(tvmtest.Message{To: a, Value: PlatformReserve}))
-	low = f.Balance(a).Uint64()
-	f.register()
-	if b := f.Balance(a).Uint64(); b != low {
-		t.Errorf("a full reserve of %d grew to %d", low, b)
+	// What is above it leaves with the answer: of a claim to the node, which sends
+	// it on to the operator; of a release to who asked for it.
+	spare := uint64(tvmtest.Coin / 2)
+	for name, ask := range map[string]func(){
+		"a claim":   func() { f.register() },
+		"a release": func() { f.register(); f.topUp(a, spare); good(t, f.send(f.operator, ValueCheck, &Retire{})) },
+	} {
+		f.topUp(a, spare)
+		ask()
+		if b := f.Balance(a).Uint64(); b > PlatformReserve {
+			t.Errorf("after %s platform keeps %d", name, b)
+		}
+		if v := f.operator.Last().Value; v < spare-PlatformReserve {
+			t.Errorf("after %s the operator got %d", name, v)
+		}
 	}
 }
 
@@ -450,9 +465,9 @@ func TestPlatformBadMessages(t *testing.T) {
 	a := f.deployPlatform()
 	f.refusesBody(a, CodeUnknownMessage, f.anybody, tvmtest.Coin, build().MustStoreUInt(opSetProfile, 32).MustStoreUInt(0, 64).EndCell())
 	f.refusesBody(a, CodeUnknownMessage, f.anybody, tvmtest.Coin, build().MustStoreUInt(7, 8).EndCell())
-	f.refusesBody(a, 9, f.anybody, tvmtest.Coin, build().MustStoreUInt(opRenewPlatform, 32).MustStoreUInt(0, 63).EndCell())
-	f.refusesBody(a, 9, f.anybody, tvmtest.Coin, plain(opRenewPlatform, 1).MustStoreUInt(0, 1).EndCell())
-	f.refusesBody(a, 9, f.anybody, tvmtest.Coin, plain(opRenewPlatform, 1).MustStoreRef(build().EndCell()).EndCell())
+	f.refusesBody(a, CodeBadFormat, f.anybody, tvmtest.Coin, build().MustStoreUInt(opRenewPlatform, 32).MustStoreUInt(0, 63).EndCell())
+	f.refusesBody(a, CodeBadFormat, f.anybody, tvmtest.Coin, plain(opRenewPlatform, 1).MustStoreUInt(0, 1).EndCell())
+	f.refusesBody(a, CodeBadFormat, f.anybody, tvmtest.Coin, plain(opRenewPlatform, 1).MustStoreRef(build().EndCell()).EndCell())
 }
 
 func TestPlatformBindings(t *testing.T) {

@@ -17,8 +17,8 @@ func TestRegisterListFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := treeOf(c)
-		for i := range 32 { // behind two code ids and an empty dictionary
-			start.refs[3].bits[2*272+1+i] = byte(count >> (31 - i) & 1)
+		for i := range 32 { // behind nonce, paused, number and two code ids
+			start.bits[64+1+32+2*272+i] = byte(count >> (31 - i) & 1)
 		}
 		a, si := place(RootCode(), start.cell())
 		good(t, f.anybody.Send(tvmtest.Message{To: a, Value: tvmtest.Coin, StateInit: si}))

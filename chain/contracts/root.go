@@ -154,27 +154,30 @@ func (s *RootState) List(v VerifierSet) {
 
 // Cell returns the encoding of s. It fails where a text does not fit.
 func (s *RootState) Cell() (*cell.Cell, error) {
-	lists, err := s.listsCell()
+	more, err := s.moreCell()
 	if err != nil {
 		return nil, err
 	}
-	return build().
-		MustStoreUInt(s.Nonce, 64).MustStoreBoolBit(s.Paused).MustStoreUInt(uint64(s.NextProposal), 32).
-		MustStoreRef(s.Governance.Cell()).MustStoreRef(s.Params.Cell()).MustStoreRef(lists).MustStoreRef(s.moreCell()).EndCell(), nil
+	b := build().MustStoreUInt(s.Nonce, 64).MustStoreBoolBit(s.Paused).MustStoreUInt(uint64(s.NextProposal), 32)
+	for _, id := range []CodeID{s.Node, s.Platform} {
+		b.MustStoreSlice(id.Hash[:], 256).MustStoreUInt(uint64(id.Depth), 16)
+	}
+	nodes := map[[32]byte]*cell.Cell{}
+	for k, v := range s.Nodes {
+		nodes[k.Hash] = build().MustStoreUInt(uint64(v.Expires), 32).EndCell()
+	}
+	storeDict(b.MustStoreUInt(uint64(len(nodes)), 32), makeDict(256, nodes, hashKey))
+	return b.MustStoreRef(s.Params.Cell()).MustStoreRef(s.listsCell()).MustStoreRef(more).EndCell(), nil
 }
 
-func (s *RootState) listsCell() (*cell.Cell, error) {
+func (s *RootState) listsCell() *cell.Cell {
 	measurements := map[[32]byte]*cell.Cell{}
 	for k, v := range s.Measurements {
 		measurements[k] = build().MustStoreUInt(uint64(v.Flags), 8).MustStoreUInt(uint64(v.Since), 32).EndCell()
 	}
-	models := map[[32]byte]*cell.Cell{}
-	for k, v := range s.Models {
-		c, err := v.cell()
-		if err != nil {
-			return nil, err
-		}
-		models[k] = build().MustStoreRef(c).EndCell()
+	revoked := map[[32]byte]*cell.Cell{}
+	for k := range s.Revoked {
+		revoked[k] = build().MustStoreBoolBit(true).EndCell()
 	}
 	floors := map[[6]byte]*cell.Cell{}
 	for k, v := range s.Floors {
@@ -194,9 +197,9 @@ func (s *RootState) listsCell() (*cell.Cell, error) {
 	}
 	trust.MustStoreSlice(s.Verifier.Hash[:], 256).MustStoreUInt(uint64(s.Verifier.Depth), 16)
 	b := storeDict(build(), makeDict(256, measurements, hashKey))
-	storeDict(b, makeDict(256, models, hashKey))
+	storeDict(b, makeDict(256, revoked, hashKey))
 	storeDict(b, makeDict(48, floors, func(k [6]byte) *big.Int { return new(big.Int).SetBytes(k[:]) }))
-	return b.MustStoreRef(trust.EndCell()).EndCell(), nil
+	return b.MustStoreRef(trust.EndCell()).EndCell()
 }
 
 func (m Model) cell() (*cell.Cell, error) {
@@ -215,27 +218,22 @@ func (k CAKey) store(b *cell.Builder) *cell.Builder {
 	return b.MustStoreUInt(uint64(k.Kind), 8).MustStoreSlice(k.Key.X[:], 256).MustStoreSlice(k.Key.Y[:], 256)
 }
 
-func (s *RootState) moreCell() *cell.Cell {
-	b := build()
-	for _, id := range []CodeID{s.Node, s.Platform} {
-		b.MustStoreSlice(id.Hash[:], 256).MustStoreUInt(uint64(id.Depth), 16)
+func (s *RootState) moreCell() (*cell.Cell, error) {
+	models := map[[32]byte]*cell.Cell{}
+	for k, v := range s.Models {
+		c, err := v.cell()
+		if err != nil {
+			return nil, err
+		}
+		models[k] = build().MustStoreRef(c).EndCell()
 	}
 	proposals := map[uint32]*cell.Cell{}
 	for k, p := range s.Proposals {
 		proposals[k] = build().MustStoreRef(build().MustStoreUInt(uint64(p.ExecuteAfter), 32).
 			MustStoreUInt(uint64(p.ExecuteBefore), 32).MustStoreRef(p.Action).EndCell()).EndCell()
 	}
-	storeDict(b, makeDict(32, proposals, func(k uint32) *big.Int { return new(big.Int).SetUint64(uint64(k)) }))
-	nodes := map[[32]byte]*cell.Cell{}
-	for k, v := range s.Nodes {
-		nodes[k.Hash] = build().MustStoreUInt(uint64(v.Expires), 32).EndCell()
-	}
-	revoked := map[[32]byte]*cell.Cell{}
-	for k := range s.Revoked {
-		revoked[k] = build().MustStoreBoolBit(true).EndCell()
-	}
-	storeDict(b.MustStoreUInt(uint64(len(nodes)), 32), makeDict(256, nodes, hashKey))
-	return storeDict(b, makeDict(256, revoked, hashKey)).EndCell()
+	b := storeDict(build().MustStoreRef(s.Governance.Cell()), makeDict(256, models, hashKey))
+	return storeDict(b, makeDict(32, proposals, func(k uint32) *big.Int { return new(big.Int).SetUint64(uint64(k)) })).EndCell(), nil
 }
 
 // RootAddress returns the address of the registry that starts from s, and the
@@ -257,15 +255,20 @@ func ParseRoot(data *cell.Cell) (*RootState, error) {
 	r := read(data, "root state")
 	s := NewRoot(Quorum{}, Params{})
 	s.Nonce, s.Paused, s.NextProposal = r.u64(), r.bool(), r.u32()
-	governance, params, lists, more := r.ref(), r.ref(), r.ref(), r.ref()
-	r.end()
+	s.Node = CodeID{Hash: r.b32(), Depth: r.u16()}
+	s.Platform = CodeID{Hash: r.b32(), Depth: r.u16()}
+	count := r.u32()
+	r.dict(256, func(k, v *reader) {
+		s.Nodes[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = ListedNode{Expires: v.u32()}
+	})
+	params, lists, more := r.ref(), r.ref(), r.ref()
+	if r.end(); r.err == nil && int(count) != len(s.Nodes) {
+		r.fail(errors.New("the list of nodes is not as long as it says"))
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
 	var err error
-	if s.Governance, err = parseQuorum(governance, "governance"); err != nil {
-		return nil, err
-	}
 	if s.Params, err = ParseParams(params); err != nil {
 		return nil, err
 	}
@@ -281,14 +284,7 @@ func ParseRoot(data *cell.Cell) (*RootState, error) {
 func (s *RootState) parseLists(c *cell.Cell) error {
 	r := read(c, "root lists")
 	r.dict(256, func(k, v *reader) { s.Measurements[k.b32()] = Measurement{Flags: v.u8(), Since: v.u32()} })
-	r.dict(256, func(k, v *reader) {
-		key := k.b32()
-		m := read(v.ref(), "model")
-		s.Models[key] = Model{Licence: m.text(), URL: m.text()}
-		if m.end(); m.err != nil {
-			v.fail(m.err)
-		}
-	})
+	r.dict(256, func(k, v *reader) { s.Revoked[k.b32()] = v.bool() })
 	r.dict(48, func(k, v *reader) {
 		var key [6]byte
 		k.bytes(key[:])
@@ -333,8 +329,15 @@ func (s *RootState) parseLists(c *cell.Cell) error {
 
 func (s *RootState) parseMore(c *cell.Cell) error {
 	r := read(c, "root state, second part")
-	s.Node = CodeID{Hash: r.b32(), Depth: r.u16()}
-	s.Platform = CodeID{Hash: r.b32(), Depth: r.u16()}
+	governance := r.ref()
+	r.dict(256, func(k, v *reader) {
+		key := k.b32()
+		m := read(v.ref(), "model")
+		s.Models[key] = Model{Licence: m.text(), URL: m.text()}
+		if m.end(); m.err != nil {
+			v.fail(m.err)
+		}
+	})
 	r.dict(32, func(k, v *reader) {
 		n := k.u32()
 		p := read(v.ref(), "proposal")
@@ -343,13 +346,10 @@ func (s *RootState) parseMore(c *cell.Cell) error {
 			v.fail(p.err)
 		}
 	})
-	count := r.u32()
-	r.dict(256, func(k, v *reader) {
-		s.Nodes[attestation.Address{Workchain: Workchain, Hash: k.b32()}] = ListedNode{Expires: v.u32()}
-	})
-	r.dict(256, func(k, v *reader) { s.Revoked[k.b32()] = v.bool() })
-	if r.end(); r.err == nil && int(count) != len(s.Nodes) {
-		r.fail(errors.New("the list of nodes is not as long as it says"))
+	if r.end(); r.err != nil {
+		return r.err
 	}
-	return r.err
+	var err error
+	s.Governance, err = parseQuorum(governance, "governance")
+	return err
 }

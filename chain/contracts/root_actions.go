@@ -10,7 +10,7 @@ import (
 // once; those that loosen, and changes of keys, wait for the governance delay.
 //
 // The types are [RemoveMeasurement] to [CancelProposal], which tighten, and
-// [AddMeasurement] to [SetGovernance], which wait.
+// [AddMeasurement] to [Sweep], which wait.
 type Action interface {
 	tag() uint8
 	store(*cell.Builder) error
@@ -88,7 +88,16 @@ type (
 	SetParams struct{ Params Params }
 	// SetGovernance replaces the quorum that decides.
 	SetGovernance struct{ Governance Quorum }
+	// Sweep sends all of Root's coins above Keep to an account, which is not asked.
+	Sweep struct {
+		To   attestation.Address
+		Keep uint64 // nano, [MinKept] or more: what Root's storage needs
+	}
 )
+
+// MinKept is what a [Sweep] leaves to Root at least, in nano. A list of 100 nodes
+// takes a tenth of it a year.
+const MinKept uint64 = 1_000_000_000
 
 func (RemoveMeasurement) tag() uint8 { return 0x01 }
 func (RemoveModel) tag() uint8       { return 0x02 }
@@ -108,6 +117,7 @@ func (Resume) tag() uint8            { return 0x86 }
 func (RestorePlatform) tag() uint8   { return 0x87 }
 func (SetParams) tag() uint8         { return 0x88 }
 func (SetGovernance) tag() uint8     { return 0x89 }
+func (Sweep) tag() uint8             { return 0x8a }
 
 func (a RemoveMeasurement) store(b *cell.Builder) error { return storeHash(b, a.Digest) }
 func (a RemoveModel) store(b *cell.Builder) error       { return storeHash(b, a.Digest) }
@@ -165,6 +175,20 @@ func (a SetGovernance) store(b *cell.Builder) error {
 		return err
 	}
 	b.MustStoreRef(a.Governance.Cell())
+	return nil
+}
+
+func (a Sweep) store(b *cell.Builder) error {
+	if a.To.Workchain != Workchain && a.To.Workchain != -1 {
+		return attestation.BadInput("governance: nobody can be paid in workchain %d", a.To.Workchain)
+	}
+	if a.To.Hash == ([32]byte{}) {
+		return attestation.BadInput("governance: a sweep to nobody")
+	}
+	if a.Keep < MinKept {
+		return attestation.BadInput("governance: a sweep must keep %d nano or more, not %d", MinKept, a.Keep)
+	}
+	storeAddr(b, a.To).MustStoreUInt(a.Keep, 64)
 	return nil
 }
 
@@ -234,6 +258,8 @@ func (r *reader) action(tag uint8) (Action, error) {
 	case 0x89:
 		q, err := parseQuorum(r.ref(), "governance")
 		return SetGovernance{q}, err
+	case 0x8a:
+		return Sweep{r.addr(), r.u64()}, nil
 	}
 	return nil, attestation.BadInput("governance: unknown action %#x", tag)
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"reflect"
 	"testing"
+
+	"github.com/cocoon-go/cocoon/attestation"
 )
 
 func sha(b []byte) [32]byte { return sha256.Sum256(b) }
@@ -26,7 +28,7 @@ func everyAction() []Action {
 		RemoveCAKey{[32]byte{5}}, RemoveVerifiers{}, Pause{}, RevokePlatform{[32]byte{8}}, CancelProposal{9},
 		AddMeasurement{[32]byte{11}, 1}, AddModel{[32]byte{12}, Model{"Apache-2.0", "https://models.example/m"}}, SetFloor{[6]byte{13}, someFloor()},
 		AddCAKey{CAKey{CAPlatform, PublicKey{[32]byte{14}, [32]byte{15}}}}, SetVerifiers{VerifierSet{16, q}},
-		Resume{}, RestorePlatform{[32]byte{17}}, SetParams{p}, SetGovernance{q},
+		Resume{}, RestorePlatform{[32]byte{17}}, SetParams{p}, SetGovernance{q}, Sweep{attestation.Address{Workchain: -1, Hash: [32]byte{18}}, MinKept},
 	}
 }
 

@@ -147,7 +147,7 @@ func TestGovernRefused(t *testing.T) {
 // TestGovernBadAction gives Root actions that are none.
 func TestGovernBadAction(t *testing.T) {
 	f := newFixture(t)
-	for _, tag := range []uint64{0x00, 0x0a, 0x7f, 0x80, 0x8a, 0xff} {
+	for _, tag := range []uint64{0x00, 0x0a, 0x7f, 0x80, 0x8b, 0xff} {
 		f.refusesAtRoot(CodeBadAction, ValueGovern, f.governRaw(build().MustStoreUInt(tag, 8).EndCell()))
 	}
 	f.refusesAtRoot(CodeBadAction, ValueGovern, f.governRaw(build().EndCell()))

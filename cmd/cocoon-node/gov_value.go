@@ -31,6 +31,7 @@ var valueKinds = []valueKind{
 	{"FILE", `with JSON: {"threshold": 2, "keys": ["d75a…", …]}; keys are hexadecimal`, []string{"set-governance"}, fileValue},
 	{"FILE", `the same with "number", which must rise`, []string{"set-verifiers"}, fileValue},
 	{"FILE", "with JSON: all parameters, as `gov show --json` prints them", []string{"set-params"}, fileValue},
+	{"FILE", `with JSON: {"to": "0:9f86…", "keep_nano": 1000000000}: what the registry has above it goes there`, []string{"sweep"}, fileValue},
 }
 
 // actionsHelp lists the actions with their values.
