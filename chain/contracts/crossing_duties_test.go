@@ -19,6 +19,11 @@ func (c *crossing) allDuties() (next uint32) {
 	}
 	c.nodes[2].publish()
 	c.nodes[2].answerAll()
+	for _, d := range c.nodes[3:] {
+		if d.flees && !c.closing {
+			d.flee() // as watchful as the honest
+		}
+	}
 	c.doubt()
 	c.keep()
 	for i := range c.verifier[:3] {
@@ -144,7 +149,7 @@ func (c *crossing) ofDue(d tvmtest.Delivery, before *NodeState) {
 // inTime reports whether the client has to move: what he sends must arrive before
 // a time, however long it waits.
 func (c *crossing) inTime(deadline uint32) bool {
-	return c.Now+c.longest+2*3600 > deadline || c.rng.IntN(30) == 0
+	return c.Now+c.longest+2*3600 > deadline || c.rng.IntN(100) == 0
 }
 
 // doubt is the honest client: he reports what he saw, asks where his receipts
@@ -162,7 +167,7 @@ func (c *crossing) doubt() {
 		book := d.state().Book
 		for _, id := range sorted(book.Challenges, compareIDs) {
 			if ch := book.Challenges[id]; c.Now > ch.Deadline && !c.wait(fmt.Sprintf("settle %s %x", d.name, id), c.longest+1) {
-				c.punish(d, ValueReport, &Settle{Challenge: id, QueryID: uint64(c.Now)}, ch.Loss, 0)
+				c.punish(d, ValueReport, &Settle{Challenge: id, QueryID: uint64(c.Now)}, ch.Loss, d.challenged[id])
 			}
 		}
 	}
@@ -182,9 +187,10 @@ func (c *crossing) doubtOf(d *dweller) {
 		c.tell("the client asks %s for receipt %d", d.name, p.head.Index)
 		b := c.send(c.client, d.node, params.ChallengeBond+ValueChallenge, d.challengeOf(p, "client", c.client))
 		c.must(c.client, b, func(x tvmtest.Delivery, before *NodeState) {
+			d.hasStakeOf(before, p.head.Epoch)
 			switch code := int(x.Tx.ExitCode); {
 			case code == 0:
-				d.hasStakeOf(before, p.head.Epoch)
+				d.challenged[p.head.LeafHash()] = p.head.Epoch
 			case code == CodeNoStake && before.Stake+before.Unbonding == 0:
 			case code == CodeOpen || code == CodeSettled: // somebody brought it before
 			default:
@@ -200,8 +206,12 @@ func (c *crossing) punish(d *dweller, value uint64, m bodyMaker, loss uint64, ep
 	b := c.send(c.client, d.node, value, m)
 	c.must(c.client, b, func(x tvmtest.Delivery, before *NodeState) {
 		after, have := d.state(), before.Stake+before.Unbonding
-		if code := int(x.Tx.ExitCode); code != 0 {
-			paid := code == CodeSettled || code == CodeNoChallenge // somebody else was faster
+		code := int(x.Tx.ExitCode)
+		paid := code == CodeSettled || code == CodeNoChallenge // somebody else was faster
+		if !paid {
+			d.hasStakeOf(before, epoch)
+		}
+		if code != 0 {
 			if nothing := code == CodeNoStake && have == 0; !paid && !nothing {
 				c.t.Errorf("a fault is not punished: %s", ErrorName(code))
 			}
@@ -213,7 +223,6 @@ func (c *crossing) punish(d *dweller, value uint64, m bodyMaker, loss uint64, ep
 		if after.Status == StatusActive && c.Now < after.Expires {
 			c.t.Error("a node goes on after its fault was proved")
 		}
-		d.hasStakeOf(before, epoch)
 	})
 }
 

@@ -42,7 +42,11 @@ func (c *crossing) nextAction(root *RootState) Action {
 	}
 	info := c.nodes[1].says
 	floor, hasFloor := root.Floors[info.FMSPC]
-	switch c.rng.IntN(12) {
+	which := c.rng.IntN(12)
+	if which < 6 && c.rng.IntN(4) != 0 {
+		return nil // else nobody is registered for most of the time
+	}
+	switch which {
 	case 0:
 		return RevokePlatform{c.machines[c.rng.IntN(len(c.machines))]}
 	case 1:

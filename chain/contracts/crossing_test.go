@@ -18,7 +18,7 @@ import (
 // his. A failure is shrunk to the steps that it needs and printed as a story.
 // COCOON_LONG runs more seeds.
 func TestNodeCrossing(t *testing.T) {
-	seeds := uint64(12)
+	seeds := uint64(8)
 	if os.Getenv("COCOON_LONG") != "" {
 		seeds = 2000
 	}

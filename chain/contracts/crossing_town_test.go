@@ -48,7 +48,10 @@ type dweller struct {
 	name   string
 	same   *attestation.Heads // of its last boot
 	boots  byte
+	flees  bool
 	before map[uint32]uint64 // what it had lost when an epoch began
+
+	challenged map[[32]byte]uint32 // epochs of receipts that the client asked for
 
 	read cached[*NodeState]
 }
@@ -88,8 +91,8 @@ func newCrossing(t *probe, seed uint64, story *strings.Builder) *crossing {
 		platforms: map[[32]byte]attestation.Address{}, readMachines: map[[32]byte]*cached[*PlatformState]{},
 		counted: map[int]uint32{},
 	}
-	c.longest = []uint32{60, 900, 3600, 3 * 3600}[c.rng.IntN(4)]
-	c.deliveries, c.slow = 45+c.rng.IntN(40), c.rng.Uint64N(50)
+	c.longest = []uint32{60, 300, 900, 3600, 3 * 3600}[c.rng.IntN(5)]
+	c.deliveries, c.slow = 30+c.rng.IntN(45), c.rng.Uint64N(50)
 	c.client, c.attacker = c.actor("client", initialCoins), c.actor("attacker", 10*initialCoins)
 	c.jury, c.shifty = c.actor("jury", 10*initialCoins), c.actor("shifty", initialCoins)
 	for i := range f.verifier {
@@ -139,7 +142,7 @@ func (c *crossing) settle(w *town, name string, honest bool, machine [32]byte) {
 	r := w.resident(name, machine)
 	r.honest = honest
 	c.names[r.node], c.names[r.operator.Address] = "Node "+name, name
-	c.nodes = append(c.nodes, &dweller{resident: r, c: c, name: name, before: map[uint32]uint64{1: 0}})
+	c.nodes = append(c.nodes, &dweller{resident: r, c: c, name: name, before: map[uint32]uint64{1: 0}, challenged: map[[32]byte]uint32{}})
 }
 
 func (c *crossing) dwellerAt(a attestation.Address) *dweller {
