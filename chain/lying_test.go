@@ -33,6 +33,7 @@ type lyingChain struct {
 	*devnet.Chain
 	clock  *devnet.Clock
 	faucet attestation.Address
+	half   *big.Int // balance that the faucet had in the middle
 }
 
 func newLyingChain(t testing.TB, o devnet.Options) *lyingChain {
@@ -49,6 +50,13 @@ func newLyingChain(t testing.TB, o devnet.Options) *lyingChain {
 		}
 		if err := l.clock.Advance(10 * time.Second); err != nil {
 			t.Fatal(err)
+		}
+		if i == 1 {
+			acc, err := dial(t, l.Chain).Account(testContext(t), l.faucet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.half = acc.Balance
 		}
 		if i%2 == 1 { // a key block
 			if err := l.SetParam(-100, cell.BeginCell().MustStoreUInt(uint64(i), 8).EndCell()); err != nil {
@@ -91,8 +99,15 @@ func (l *lyingChain) questions() map[string]func(context.Context, *chain.Client)
 			b, err := cl.Block(ctx, 77)
 			return fmt.Sprint(b), err
 		},
-		"account":             account(l.faucet),
-		"absent account":      account(addr(0xee)),
+		"account":        account(l.faucet),
+		"absent account": account(addr(0xee)),
+		"old account": func(ctx context.Context, cl *chain.Client) (string, error) {
+			first, err := l.middle(ctx, cl)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprint(first.Block, first.Exists, first.Balance, first.LastLT, first.LastHash), nil
+		},
 		"masterchain account": account(attestation.Address{Workchain: -1, Hash: addr(0x51).Hash}),
 		"chain id": func(ctx context.Context, cl *chain.Client) (string, error) {
 			n, err := cl.ChainID(ctx)
@@ -126,6 +141,12 @@ func (l *lyingChain) questions() map[string]func(context.Context, *chain.Client)
 			return strings.Join(out, ","), err
 		},
 	}
+}
+
+// middle finds the state of the faucet in which it had half of its transactions.
+func (l *lyingChain) middle(ctx context.Context, cl *chain.Client) (*chain.Account, error) {
+	_, first, err := cl.FirstState(ctx, l.faucet, 100, func(a *chain.Account) (bool, error) { return a.Balance.Cmp(l.half) < 0, nil })
+	return first, err
 }
 
 // flipCell returns c with one data bit changed.
