@@ -64,22 +64,29 @@ func (c *Client) findAnchor(ctx context.Context, h *receipt.Head) (*anchored, er
 
 // atAnchor proves from the first masterchain block that has the anchor.
 func (c *Client) atAnchor(ctx context.Context, h *receipt.Head) (*anchored, error) {
-	before, first, err := c.chain.FirstState(ctx, h.Node, h.BlockSeqno, func(a *chain.Account) (bool, error) {
-		size, err := anchoredSize(a)
-		return size > h.Index, err
-	})
+	before, first, txs, err := c.around(ctx, h.Node, h.BlockSeqno, h.Index)
 	if err != nil {
-		return nil, fmt.Errorf("looking for the block of the anchor (an archive liteserver knows all states): %w", err)
+		return nil, err
 	}
 	a := &anchored{node: first}
 	if a.registry, err = c.chain.AccountAt(ctx, first.Block, c.cfg.Registry); err != nil {
 		return nil, err
 	}
-	txs, err := c.chain.History(ctx, first, maxInBlock, func(t *chain.Transaction) bool { return t.After(before) })
-	if err != nil {
-		return nil, err
-	}
 	return a, a.prove(txs, before, h.Index)
+}
+
+// around returns the states of a node before and after the masterchain block in which
+// a leaf was first anchored, and the transactions between them, newest first.
+func (c *Client) around(ctx context.Context, node attestation.Address, since uint32, index uint64) (before, first *chain.Account, txs []chain.Transaction, err error) {
+	before, first, err = c.chain.FirstState(ctx, node, since, func(a *chain.Account) (bool, error) {
+		size, err := anchoredSize(a)
+		return size > index, err
+	})
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("looking for the block of the anchor (an archive liteserver knows all states): %w", err)
+	}
+	txs, err = c.chain.History(ctx, first, maxInBlock, func(t *chain.Transaction) bool { return t.After(before) })
+	return before, first, txs, err
 }
 
 // sinceAnchor proves from the newest state, for liteservers that have no older ones:

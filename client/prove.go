@@ -100,23 +100,21 @@ func (c *Client) tiles(relay string, size uint64, root [32]byte) (*translog.Tile
 	})
 }
 
-// AnchorTx returns the hash of the transaction that anchored the size, for
-// people who look at an explorer.
+// AnchorTx returns the hash of the transaction that first anchored so many leaves of a
+// node's log or more, for people who look at an explorer.
 func (c *Client) AnchorTx(ctx context.Context, node attestation.Address, size uint64) (hash [32]byte, err error) {
-	acc, err := c.chain.Account(ctx, node)
+	if size == 0 {
+		return hash, attestation.BadInput("nothing anchors a log of no leaves")
+	}
+	_, _, txs, err := c.around(ctx, node, 1, size-1)
 	if err != nil {
 		return hash, err
 	}
-	txs, err := c.chain.Transactions(ctx, acc, 64)
-	if err != nil {
-		return hash, err
+	i := covering(txs, size-1)
+	if i < 0 {
+		return hash, attestation.Unknown("no transaction among %d of the node anchored %d leaves", len(txs), size)
 	}
-	for _, tx := range txs {
-		if a, _, ok := anchorIn(&tx); ok && a.Size == size {
-			return tx.Hash, nil
-		}
-	}
-	return hash, attestation.Unknown("no transaction among the last %d of the node anchored %d leaves", len(txs), size)
+	return txs[i].Hash, nil
 }
 
 // WaitAnchored waits until the chain covers the receipt, looking every poll.

@@ -74,20 +74,25 @@ func TestFlood(t *testing.T) {
 		files = append(files, u.mustAsk(t, newSecret()))
 		r.anchor(t)
 	}
+	anchors := map[uint64][32]byte{} // transactions, by leaf
 	prove := func(f *receipt.File) int {
 		t.Helper()
+		began := time.Now()
 		p, err := u.Prove(ctx, src, f.Receipt)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.VerifyProof(p, expect); err != nil {
+		took := time.Since(began)
+		c, err := client.VerifyProof(p, expect)
+		if err != nil {
 			t.Fatal(err)
 		}
+		anchors[f.Receipt.Head.Index] = c.AnchorTx
 		b, err := p.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("a proof of %d bytes, of them node %d, registry %d, passage %d, bundle %d", len(b), len(p.AccountProof), len(p.RegistryProof), len(p.Passage), len(p.Bundle))
+		t.Logf("in %s a proof of %d bytes, of them node %d, registry %d, passage %d, bundle %d", took.Round(time.Millisecond), len(b), len(p.AccountProof), len(p.RegistryProof), len(p.Passage), len(p.Bundle))
 		return len(b)
 	}
 	ask()
@@ -102,6 +107,12 @@ func TestFlood(t *testing.T) {
 	for _, size := range []int{late, between} {
 		if size > quiet+4000 {
 			t.Errorf("a proof of %d bytes; without the flood it has %d", size, quiet)
+		}
+	}
+	for size := range uint64(3) {
+		tx, err := u.AnchorTx(ctx, r.node, size)
+		if (err == nil) != (size > 0) || size > 0 && tx != anchors[size-1] {
+			t.Errorf("%d leaves were anchored by %x, %v", size, tx, err)
 		}
 	}
 	acc, err := w.client.Account(ctx, r.node)
