@@ -79,6 +79,11 @@ func (c *Client) checkNode(ctx context.Context, rec *registry.Node) (Trail, erro
 		t.Set(StepPolicy, now, "", perr)
 	}
 	detail, lerr := c.checkLog(ctx, rec, epoch)
+	if lerr == nil {
+		var more string
+		more, lerr = c.checkHistory(ctx, rec)
+		detail += more
+	}
 	t.Set(StepLogHead, now, detail, lerr)
 	return t, errors.Join(perr, lerr)
 }

@@ -279,6 +279,33 @@ func TestChallengeLog(t *testing.T) {
 	c.run(0, "", "challenge", "--log", "larger.head", "honest.head")
 }
 
+// A node that anchors another log than before is seen, and the anchor that shows it
+// is what a challenge needs.
+func TestRewrittenLog(t *testing.T) {
+	c := newCourt(t)
+	node := c.liar.Node.String()
+	c.anchor(3, 0)
+	c.anchor(4, 0)
+	c.liar.Serve(programs.Leaves(4, 0))
+	v := c.run(3, "404", "node", node)
+	log := v["relay"].([]any)[2].(map[string]any)
+	if detail, _ := log["detail"].(string); log["outcome"] != "pass" || !strings.HasSuffix(detail, "; earlier anchors that it continues: 1") {
+		t.Errorf("%v", log)
+	}
+	c.anchor(6, 1)
+	c.liar.Serve(programs.Leaves(6, 1))
+	c.run(2, "--save-head FILE", "node", node, "--save-head", "old.head")
+	data, err := os.ReadFile(filepath.Join(c.dir, "old.head"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := client.ParseLogHead(data); err != nil || h.Size != 4 {
+		t.Errorf("%+v, %v", h, err)
+	}
+	c.run(1, "this very head", "report", "old.head")
+	is(t, c.run(0, "", "challenge", "--log", "old.head"), "loss_nano", 2e9)
+}
+
 // A report and a challenge whose command ends when they are on their way are paid
 // once: the same command again says so.
 func TestAccusedOnce(t *testing.T) {

@@ -55,7 +55,7 @@ var nodeCommand = &command.Command{
 			warnSimulated(env.Stderr, simulated(sess.policy))
 			err = showNode(ctx, env, sess, addr, *only, *save)
 			if *head != "" {
-				err = errors.Join(err, saveHead(ctx, sess, addr, *head))
+				err = errors.Join(err, saveHead(ctx, sess, addr, err, *head))
 			}
 			return err
 		}

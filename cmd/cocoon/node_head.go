@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -24,11 +25,18 @@ func headFile(path string, chainOnly bool) error {
 	return nil
 }
 
-// saveHead writes the log head that the node's relay serves, signed for the chain.
-func saveHead(ctx context.Context, sess *session, addr attestation.Address, path string) error {
-	h, err := sess.LogHead(ctx, addr)
-	if err != nil {
-		return fmt.Errorf("the log head for %s: %w", path, err)
+// saveHead writes a log head that is signed for the chain: the anchor that the log
+// was found to contradict, else the one that the node's relay serves.
+func saveHead(ctx context.Context, sess *session, addr attestation.Address, found error, path string) error {
+	var h *client.LogHead
+	var fork *client.Fork
+	if errors.As(found, &fork) {
+		h = fork.Head
+	} else {
+		var err error
+		if h, err = sess.LogHead(ctx, addr); err != nil {
+			return fmt.Errorf("the log head for %s: %w", path, err)
+		}
 	}
 	data, err := h.Encode()
 	if err != nil {
@@ -41,7 +49,7 @@ func saveHead(ctx context.Context, sess *session, addr attestation.Address, path
 func sayContradicts(env *command.Env, addr attestation.Address, relay client.Trail) {
 	for _, s := range relay {
 		if s.Name == client.StepLogHead && s.Outcome == attestation.Fail {
-			env.Logf("if the log of node %v forked, the chain punishes it: `cocoon node %v --save-head FILE` keeps what the enclave signs; then `cocoon report FILE` for a size that is anchored, `cocoon challenge --log FILE` for any other", addr, addr)
+			env.Logf("if the log of node %v forked, the chain punishes it: `cocoon node %v --save-head FILE` keeps what its enclave signed; then `cocoon report FILE` for a size that is anchored, `cocoon challenge --log FILE` for any other", addr, addr)
 		}
 	}
 }
