@@ -18,14 +18,14 @@ import (
 func (n *node) cycle(ctx context.Context) error {
 	backoff := time.Second
 	for {
-		if err := n.mayRegister(ctx); err != nil {
-			return err
-		}
-		if err := n.prepare(ctx); err != nil {
-			return err
-		}
 		started := time.Now()
-		err := n.epoch(ctx)
+		err := n.mayRegister(ctx)
+		if err == nil {
+			if err := n.prepare(ctx); err != nil {
+				return err
+			}
+			err = n.epoch(ctx)
+		}
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -44,35 +44,33 @@ func (n *node) newestHead(ctx context.Context) (*contracts.SignedHead, error) {
 // registry says, or the stake, is another, so that it may be tried again.
 func (n *node) hold(ctx context.Context, cause error) bool {
 	var refused *attestation.RefusedError
-	if !errors.As(cause, &refused) || ctx.Err() != nil {
+	if !errors.As(cause, &refused) {
 		return false
 	}
-	state, holds, err := n.policy(ctx)
-	if err != nil || !holds {
-		return false
-	}
-	n.Log.Error("no enclave runs: the node is not registered; challenges of its log are answered until this ends", "err", cause)
-	n.idle.Store(true)
 	defer n.idle.Store(false)
 	tick := time.NewTicker(n.lookEvery)
 	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-tick.C:
-		}
+	var first *[32]byte
+	for ctx.Err() == nil {
 		now, holds, err := n.policy(ctx)
 		switch {
 		case err != nil: // it is asked again
 		case !holds:
-			n.Log.Info("nothing of the node is at stake any more")
 			return false
-		case now != state:
-			n.Log.Info("the registry's policy or the node's stake is another now: trying again")
+		case first == nil:
+			n.Log.Error("no enclave runs: the node is not registered; challenges of its log are answered until this ends", "err", cause)
+			first = &now
+			n.idle.Store(true)
+		case now != *first:
+			n.Log.Info("the registry's policy, the slots or the node's stake are others now: trying again")
 			return true
 		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
 	}
+	return false
 }
 
 // policy returns a digest of what a registration is judged by, and whether the node
@@ -86,9 +84,14 @@ func (n *node) policy(ctx context.Context) (digest [32]byte, holds bool, err err
 	if err != nil {
 		return digest, false, err
 	}
+	slots, err := slotStatus(ctx, n.op.reader, rec, root)
+	if err != nil && !errors.Is(err, registry.ErrFrozen) {
+		return digest, false, err
+	}
 	data, err := json.Marshal(struct {
 		*Registry
 		Stake uint64
-	}{Describe(root.State), rec.Stake})
+		Full  bool
+	}{Describe(root.State), rec.Stake, slots != nil && slots.Held >= slots.Limit})
 	return sha256.Sum256(data), atStake(rec), err
 }

@@ -181,7 +181,7 @@ func (s *ChainStatus) Attention() (out []string) {
 	}
 	for _, c := range s.Challenges {
 		left := c.Deadline.Sub(s.BlockTime)
-		add(left > 0, "challenge %.16s must be answered within %s, or it costs %d nano of stake; `up` answers it", c.ID, left.Round(time.Minute), c.Loss)
+		add(left > 0, "challenge %.16s must be answered within %s, or it costs %d nano of stake; `up` answers it, and `answer` where that does not run", c.ID, left.Round(time.Minute), c.Loss)
 		add(left <= 0, "challenge %.16s was not answered in time: whoever settles it takes %d nano of stake", c.ID, c.Loss)
 	}
 	if p := s.Platform; p != nil {

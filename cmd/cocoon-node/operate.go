@@ -141,7 +141,8 @@ var (
 			"no interval, and anybody may do it.",
 		"cocoon-node anchor http://127.0.0.1:9000"+flagsExample, anchor)
 	unregisterCommand = operatorCommand("unregister", "", "end the node's registration, so that its stake may leave",
-		"Clients use the node no more. Its log and its duty to answer challenges stay.", "cocoon-node unregister"+flagsExample,
+		"Clients use the node no more. Its log and its duty to answer challenges stay: keep `up` running, which\n"+
+			"does not register the node again by itself, or `answer`, until the stake has left.", "cocoon-node unregister"+flagsExample,
 		func(context.Context, *command.Env) (action, error) {
 			return func(ctx context.Context, o *host.Operator) error { return o.Unregister(ctx) }, nil
 		})
