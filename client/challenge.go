@@ -93,9 +93,10 @@ func winnable(shown error, unread bool, lost string) error {
 // ChallengeLog makes the challenge of a log of which two heads seem to contradict
 // each other. Without a second one the head is compared with the node's newest
 // anchor. Two heads of one size and epoch need no challenge: see
-// [Client.ReportHeads]. Whoever sends it is paid. The log is read first, and errors
-// are, as [Client.ChallengeReceipt] says.
-func (c *Client) ChallengeLog(ctx context.Context, a, b *LogHead, unread bool) (*Fault, error) {
+// [Client.ReportHeads]. Who sends it, and is paid, is the sender: a single head for
+// which he has a challenge open is refused. The log is read first, and errors are, as
+// [Client.ChallengeReceipt] says.
+func (c *Client) ChallengeLog(ctx context.Context, a, b *LogHead, sender attestation.Address, unread bool) (*Fault, error) {
 	if b != nil {
 		if err := mayDiffer(a, b); err != nil {
 			return nil, err
@@ -110,7 +111,7 @@ func (c *Client) ChallengeLog(ctx context.Context, a, b *LogHead, unread bool) (
 		return nil, err
 	}
 	if b == nil {
-		if _, open, ok := OpenLogChallenge(rec, a, nil); ok {
+		if _, open, ok := OpenLogChallenge(rec, a, nil, sender); ok {
 			return nil, openAlready(open)
 		}
 		if b, err = c.newestAnchor(ctx, rec, a); err != nil {
@@ -220,16 +221,16 @@ func (c *Client) continues(ctx context.Context, rec *registry.Node, a, b *LogHea
 	return translog.VerifyConsistency(older.Size, older.Root, newer.Size, newer.Root, proof)
 }
 
-// OpenLogChallenge finds the open challenge of two heads, or of one and whatever it
-// was compared with.
-func OpenLogChallenge(rec *registry.Node, a, b *LogHead) (id [32]byte, c contracts.Challenge, ok bool) {
+// OpenLogChallenge finds the open challenge of two heads, or that of a sender of one
+// and whatever it was compared with.
+func OpenLogChallenge(rec *registry.Node, a, b *LogHead, sender attestation.Address) (id [32]byte, c contracts.Challenge, ok bool) {
 	if b != nil {
 		id = (&contracts.ChallengeLog{Head: a.SignedHead, Other: &b.SignedHead}).ID(contracts.Anchor{})
 		c, ok = rec.State.Book.Challenges[id]
 		return id, c, ok
 	}
 	for id, c := range rec.State.Book.Challenges {
-		if c.Log && (c.Number == a.Size && c.Hash == a.Root || c.Size == a.Size && c.Root == a.Root) {
+		if c.Log && c.Payout == sender && (c.Number == a.Size && c.Hash == a.Root || c.Size == a.Size && c.Root == a.Root) {
 			return id, c, true
 		}
 	}

@@ -275,22 +275,23 @@ func (n *accusedNode) onChain(id int32) [64]byte {
 func TestOpenLogChallenge(t *testing.T) {
 	n := newAccused(t)
 	a, b := n.heads[0], n.third
-	id := n.logID()
-	n.rec.State.Book.Challenges[[32]byte{1}] = contracts.Challenge{Number: a.Size, Hash: a.Root} // about a receipt
-	if _, _, ok := OpenLogChallenge(n.rec, a, nil); ok {
+	id, me := n.logID(), attestation.Address{Hash: [32]byte{4}}
+	n.rec.State.Book.Challenges[[32]byte{1}] = contracts.Challenge{Number: a.Size, Hash: a.Root, Payout: me} // about a receipt
+	n.rec.State.Book.Challenges[[32]byte{2}] = contracts.Challenge{Log: true, Number: a.Size, Hash: a.Root}  // of somebody else
+	if _, _, ok := OpenLogChallenge(n.rec, a, nil, me); ok {
 		t.Error("none is open")
 	}
-	if got, _, ok := OpenLogChallenge(n.rec, b, a); ok || got != id {
+	if got, _, ok := OpenLogChallenge(n.rec, b, a, me); ok || got != id {
 		t.Errorf("%x, %v", got, ok)
 	}
-	n.rec.State.Book.Challenges[id] = contracts.Challenge{Log: true, Number: a.Size, Hash: a.Root, Size: b.Size, Root: b.Root, Deadline: 9}
+	n.rec.State.Book.Challenges[id] = contracts.Challenge{Log: true, Number: a.Size, Hash: a.Root, Size: b.Size, Root: b.Root, Deadline: 9, Payout: me}
 	for _, heads := range [][2]*LogHead{{a, b}, {b, a}, {a, nil}, {b, nil}} {
-		if got, c, ok := OpenLogChallenge(n.rec, heads[0], heads[1]); !ok || got != id || c.Deadline != 9 {
+		if got, c, ok := OpenLogChallenge(n.rec, heads[0], heads[1], me); !ok || got != id || c.Deadline != 9 {
 			t.Errorf("%x, %v", got, ok)
 		}
 	}
 	for _, other := range []*LogHead{n.heads[1], n.past} {
-		if _, _, ok := OpenLogChallenge(n.rec, other, nil); ok {
+		if _, _, ok := OpenLogChallenge(n.rec, other, nil, me); ok {
 			t.Error("it is about others")
 		}
 	}

@@ -79,7 +79,7 @@ type doubt struct {
 	look func(context.Context, *accuser) (*client.Fault, error)
 	// open finds the challenge in the node's record. The id is known also of one
 	// that is not there, unless it depends on what a head was compared with.
-	open func(*registry.Node) (id [32]byte, c contracts.Challenge, ok bool)
+	open func(rec *registry.Node, wallet attestation.Address) (id [32]byte, c contracts.Challenge, ok bool)
 }
 
 func doubtOfReceipt(files []string, unread bool) (*doubt, error) {
@@ -97,7 +97,7 @@ func doubtOfReceipt(files []string, unread bool) (*doubt, error) {
 		look: func(ctx context.Context, p *accuser) (*client.Fault, error) {
 			return p.sess.ChallengeReceipt(ctx, f, p.wallet, relay, unread)
 		},
-		open: func(rec *registry.Node) ([32]byte, contracts.Challenge, bool) {
+		open: func(rec *registry.Node, _ attestation.Address) ([32]byte, contracts.Challenge, bool) {
 			c, ok := rec.State.Book.Challenges[h.LeafHash()]
 			return h.LeafHash(), c, ok
 		},
@@ -131,10 +131,10 @@ func doubtOfLog(files []string, unread bool) (*doubt, error) {
 		d.what += fmt.Sprintf(" and %d with root %x", b.Size, b.Root)
 	}
 	d.look = func(ctx context.Context, p *accuser) (*client.Fault, error) {
-		return p.sess.ChallengeLog(ctx, a, b, unread)
+		return p.sess.ChallengeLog(ctx, a, b, p.wallet, unread)
 	}
-	d.open = func(rec *registry.Node) ([32]byte, contracts.Challenge, bool) {
-		return client.OpenLogChallenge(rec, a, b)
+	d.open = func(rec *registry.Node, wallet attestation.Address) ([32]byte, contracts.Challenge, bool) {
+		return client.OpenLogChallenge(rec, a, b, wallet)
 	}
 	return d, nil
 }
@@ -162,7 +162,7 @@ func challenge(ctx context.Context, env *command.Env, p *accuser, d *doubt) erro
 // showChallenge says what became of a challenge that was sent: the node may have
 // answered by now.
 func showChallenge(env *command.Env, p *accuser, rec *registry.Node, d *doubt) error {
-	id, c, open := d.open(rec)
+	id, c, open := d.open(rec, p.wallet)
 	v := openChallenge{Node: d.node, Simulated: simulated(p.sess.policy)}
 	if open {
 		name, until := hexOf(id), time.Unix(int64(c.Deadline), 0).UTC()
@@ -195,7 +195,7 @@ func collectChallenge(ctx context.Context, env *command.Env, p *accuser, d *doub
 	if err != nil {
 		return err
 	}
-	id, _, _ := d.open(rec)
+	id, _, _ := d.open(rec, p.wallet)
 	amount, o, err := p.collect(ctx, env, d.node, id)
 	if err != nil {
 		return err
