@@ -334,7 +334,7 @@ func TestFirstState(t *testing.T) {
 	from := func(seqno uint32) func(*chain.Account) (bool, error) {
 		return func(a *chain.Account) (bool, error) { return a.Block.Seqno >= seqno, nil }
 	}
-	for seqno := uint32(2); seqno <= head.Seqno; seqno++ {
+	for seqno := uint32(2); seqno <= head.Seqno; seqno += 3 {
 		before, first, err := cl.FirstState(ctx, l.faucet, 1, from(seqno))
 		if err != nil || before.Block.Seqno != seqno-1 || first.Block.Seqno != seqno {
 			t.Fatalf("from block %d on: %+v, %v", seqno, first, err)
@@ -362,23 +362,44 @@ func TestFirstState(t *testing.T) {
 	}
 }
 
-// A liteserver that is no archive has forgotten old states: that is not known.
+// A liteserver that is no archive has forgotten old states: what it still has is
+// found, and the rest is not known.
 func TestForgottenState(t *testing.T) {
-	l := newLyingChain(t, devnet.Options{Keep: 8})
-	if err := l.Mine(20); err != nil {
+	l := newLyingChain(t, devnet.Options{Keep: 50})
+	if err := l.Mine(41); err != nil {
 		t.Fatal(err)
 	}
-	cl := dial(t, l.Chain)
-	var unknown *attestation.UnknownError
-	_, _, err := cl.FirstState(testContext(t), l.faucet, 1, func(a *chain.Account) (bool, error) { return a.Block.Seqno > 3, nil })
-	if !errors.As(err, &unknown) {
-		t.Error(err)
-	}
-	b, err := cl.Block(context.Background(), 3)
+	cl, ctx := dial(t, l.Chain), testContext(t)
+	head, err := cl.Head(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cl.AccountAt(testContext(t), b, l.faucet); !errors.As(err, &unknown) {
+	var unknown *attestation.UnknownError
+	oldest := head.Seqno // whose state is there
+	for ; oldest > 1; oldest-- {
+		b, err := cl.Block(ctx, oldest-1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cl.AccountAt(ctx, b, l.faucet); err != nil {
+			if !errors.As(err, &unknown) {
+				t.Error(err)
+			}
+			break
+		}
+	}
+	if n := head.Seqno - oldest; n < 49 || n > 70 {
+		t.Fatalf("%d states are there", n)
+	}
+	for seqno := oldest - 4; seqno <= head.Seqno; seqno += 1 + seqno%3 {
+		_, first, err := cl.FirstState(ctx, l.faucet, 1, func(a *chain.Account) (bool, error) { return a.Block.Seqno >= seqno, nil })
+		if seqno > oldest && (err != nil || first.Block.Seqno != seqno) || seqno <= oldest && !errors.As(err, &unknown) {
+			t.Errorf("from block %d on, of %d: %v", seqno, head.Seqno, err)
+		}
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, _, err := cl.FirstState(ended, l.faucet, 1, func(*chain.Account) (bool, error) { return true, nil }); !errors.As(err, &unknown) {
 		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -84,21 +85,34 @@ func (c *Client) FirstState(ctx context.Context, addr attestation.Address, since
 	if !ok {
 		return nil, nil, attestation.Unknown("account %s: it does not hold at block %d", addr, h.Seqno)
 	}
-	for step := uint32(1); before == nil; step = min(2*step, 1<<30) {
-		seqno := since
-		if first.Block.Seqno-since > step {
+	// Growing steps back, until it does not hold or nobody has the state any more;
+	// then smaller ones: the block may lie between what is known and what is gone.
+	floor, step := since, uint32(1)
+	var gone error
+	for before == nil {
+		seqno := floor
+		if first.Block.Seqno-floor > step {
 			seqno = first.Block.Seqno - step
 		}
 		a, ok, err := at(seqno)
+		var unknown *attestation.UnknownError
 		switch {
+		case errors.As(err, &unknown) && ctx.Err() == nil:
+			gone, floor = err, seqno
 		case err != nil:
 			return nil, nil, err
 		case !ok:
 			before = a
+			continue
 		case seqno == since:
 			return nil, nil, attestation.ChainDisagrees("account %s: it holds at block %d already", addr, since)
 		default:
 			first = a
+		}
+		if gone == nil {
+			step = min(2*step, 1<<30)
+		} else if step = (first.Block.Seqno - floor) / 2; step == 0 {
+			return nil, nil, gone
 		}
 	}
 	for first.Block.Seqno-before.Block.Seqno > 1 {
