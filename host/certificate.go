@@ -26,8 +26,8 @@ const CertificateValid = 144 * time.Hour
 // proof is what a registration rests on: a quote that the contract verifies, or
 // the certificate of the verifiers.
 type proof struct {
-	platform [32]byte
-	body     func(query uint64) (*cell.Cell, error)
+	check contracts.Check // what the registry will judge
+	body  func(query uint64) (*cell.Cell, error)
 }
 
 // quoteProof is mode A. last is the node's current record, nil if it has none.
@@ -44,7 +44,8 @@ func quoteProof(b *attestation.Bundle, heads *attestation.Heads, last *contracts
 	if last != nil && last.Knows(info, uint32(time.Now().Unix())) {
 		body = laterRegistration
 	}
-	return &proof{info.PlatformID, func(query uint64) (*cell.Cell, error) { return body(quote, heads, query) }}, nil
+	check := contracts.Check{Kind: contracts.KindTDX, Measurement: info.Measurement, PlatformID: info.PlatformID, Authority: info.CA.Digest(), TDX: &contracts.CheckTDX{FMSPC: info.FMSPC, TCB: info.TCB}}
+	return &proof{check, func(query uint64) (*cell.Cell, error) { return body(quote, heads, query) }}, nil
 }
 
 // evidence returns the first evidence of a kind in a bundle, nil if none.
@@ -76,7 +77,8 @@ func certificateProof(root *registry.Root, b *attestation.Bundle, heads *attesta
 	if err != nil {
 		return nil, &uncertifiedError{err}
 	}
-	return &proof{c.PlatformID, func(query uint64) (*cell.Cell, error) {
+	check := contracts.Check{Kind: c.Kind, Measurement: c.Measurement, PlatformID: c.PlatformID, Authority: [32]byte(s.Verifiers.Cell().Hash())}
+	return &proof{check, func(query uint64) (*cell.Cell, error) {
 		m := &contracts.RegisterQuorum{QueryID: query, Heads: heads, Certificate: c.Certificate, Verifiers: *s.Verifiers, Approvals: c.approvals}
 		return m.Body()
 	}}, nil

@@ -77,8 +77,8 @@ func TestCertificateProof(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.platform != b.cert.PlatformID {
-			t.Errorf("platform %x", p.platform)
+		if p.check.PlatformID != b.cert.PlatformID {
+			t.Errorf("platform %x", p.check.PlatformID)
 		}
 		if c, err := p.body(5); err != nil || c == nil {
 			t.Errorf("body: %v", err)

@@ -48,7 +48,7 @@ func TestChoose(t *testing.T) {
 			good := []*certificate.File{b.signed("a"), b.signed("b")}
 			for _, files := range [][]*certificate.File{{bad, good[0], good[1]}, {good[0], bad, good[1]}, {good[0], good[1], bad}} {
 				p, err := b.prove(files...)
-				if err != nil || p.platform != b.cert.PlatformID {
+				if err != nil || p.check.PlatformID != b.cert.PlatformID {
 					t.Errorf("%+v, %v", p, err)
 				}
 			}

@@ -109,7 +109,7 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 	if err != nil {
 		return err
 	}
-	if err := proc.await(ctx, "serve"); err != nil {
+	if err := proc.await(ctx, "serve", n.Log); err != nil {
 		return err
 	}
 	run := Running{Node: n.op.Node, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid, Simulated: n.Simulated != ""}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -85,6 +86,27 @@ func (n *node) start(ctx context.Context) (*process, error) {
 	if err := room(filepath.Join(n.Dir, LogDir), logRoom); err != nil {
 		return nil, err
 	}
+	args, err := n.arguments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, first, err := launch(n.Program, args)
+	if err != nil {
+		return nil, attestation.BadInput("starting the enclave: %w", err)
+	}
+	limit := bootTimeout
+	if len(n.Engine) > 0 {
+		limit = loadTimeout
+	}
+	if err := p.listen(ctx, first, limit); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// arguments writes the files of a boot and returns what the program is called with.
+func (n *node) arguments(ctx context.Context) ([]string, error) {
 	chainID, err := n.op.Client.ChainID(ctx)
 	if err != nil {
 		return nil, err
@@ -96,72 +118,83 @@ func (n *node) start(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, tonFile := filepath.Join(n.Dir, "enclave.toml"), filepath.Join(n.Dir, "ton-global.json")
-	if err := errors.Join(atomicfile.Write(file, n.configuration(chainID, trusted), 0o600), atomicfile.Write(tonFile, ton, 0o600)); err != nil {
-		return nil, err
-	}
-	args := []string{"run", "--config", file, "--ton-config", tonFile, "--data", filepath.Join(n.Dir, LogDir), "--listen", "127.0.0.1:0"}
-	if n.Simulated != "" {
-		args = append(args, "--simulated", n.Simulated)
-	} else {
-		args = append(args, "--device", n.Device)
-	}
-	if len(n.Endorsements) > 0 {
-		file := filepath.Join(n.Dir, "endorsements.cbor")
-		if err := atomicfile.Write(file, n.own.encoded(), 0o600); err != nil {
+	args := []string{"run", "--data", filepath.Join(n.Dir, LogDir), "--listen", "127.0.0.1:0"}
+	for _, f := range []struct {
+		flag, name string
+		data       []byte
+	}{
+		{"--config", "enclave.toml", n.configuration(chainID, trusted)}, {"--ton-config", "ton-global.json", ton}, {"--endorsements", "endorsements.cbor", n.given()},
+	} {
+		if f.data == nil {
+			continue
+		}
+		path := filepath.Join(n.Dir, f.name)
+		if err := atomicfile.Write(path, f.data, 0o600); err != nil {
 			return nil, err
 		}
-		args = append(args, "--endorsements", file)
+		args = append(args, f.flag, path)
 	}
-	cmd := exec.Command(n.Program, args...)
+	if n.Simulated != "" {
+		return append(args, "--simulated", n.Simulated), nil
+	}
+	return append(args, "--device", n.Device), nil
+}
+
+// given returns the endorsements that the enclave gets, nil when there are none.
+func (n *node) given() []byte {
+	if len(n.Endorsements) == 0 {
+		return nil
+	}
+	return n.own.encoded()
+}
+
+// launch starts the program. The channel gets the first line that it says.
+func launch(program string, args []string) (p *process, first <-chan string, err error) {
+	cmd := exec.Command(program, args...)
 	cmd.Stderr = os.Stderr // its log; never holds anything of a request
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, attestation.BadInput("starting the enclave: %w", err)
+		return nil, nil, err
 	}
-	p := &process{cmd: cmd, stdin: stdin, done: make(chan struct{}), http: &http.Client{Timeout: 10 * time.Second, CheckRedirect: stay}}
-	lines := make(chan string, 1)
+	p = &process{cmd: cmd, stdin: stdin, done: make(chan struct{}), http: &http.Client{Timeout: 10 * time.Second, CheckRedirect: stay}}
+	line := make(chan string, 1)
 	go func() {
 		s := bufio.NewScanner(stdout)
-		for s.Scan() {
-			select {
-			case lines <- s.Text():
-			default: // only the first line matters
-			}
+		if s.Scan() { // a line of more than 64 KiB is none
+			line <- s.Text()
 		}
+		_, _ = io.Copy(io.Discard, stdout) // or it could not write, and would hang
 		p.err = cmd.Wait()
 		if p.err == nil {
 			p.err = errors.New("it ended by itself")
 		}
 		close(p.done)
 	}()
-	limit := bootTimeout
-	if len(n.Engine) > 0 {
-		limit = loadTimeout
-	}
+	return p, line, nil
+}
+
+// listen waits until the process has said where it listens.
+func (p *process) listen(ctx context.Context, first <-chan string, limit time.Duration) (err error) {
+	over := time.NewTimer(limit)
+	defer over.Stop()
 	select {
-	case line := <-lines:
-		if p.url, err = listening(line); err != nil {
-			p.stop()
-			return nil, err
-		}
-		return p, nil
+	case line := <-first:
+		p.url, err = listening(line)
+		return err
 	case <-p.done:
-		return nil, &bootError{p.err}
-	case <-time.After(limit):
-		p.stop()
-		return nil, fmt.Errorf("the enclave did not boot within %s", limit)
+		return &bootError{p.err}
+	case <-over.C:
+		return attestation.Unknown("the enclave did not boot within %s: its log says how far it came", limit)
 	case <-ctx.Done():
-		p.stop()
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 }
 
@@ -248,16 +281,20 @@ type EnclaveState struct {
 	Size     uint64 `json:"size"`               // leaves of the log
 }
 
-// await waits until the enclave says that it is in a state.
-func (p *process) await(ctx context.Context, state string) error {
+// await waits until the enclave says that it is in a state. While it is not, the log
+// says from time to time what it says instead.
+func (p *process) await(ctx context.Context, state string, log *slog.Logger) error {
+	tell := time.NewTicker(tellInterval)
+	defer tell.Stop()
 	for {
-		var s EnclaveState
-		data, err := p.get(ctx, "/.well-known/cocoon/state", 1<<16)
-		if err == nil {
-			err = json.Unmarshal(data, &s)
-		}
+		s, err := p.state(ctx)
 		if err == nil && s.State == state {
 			return nil
+		}
+		select {
+		case <-tell.C:
+			log.Warn("the enclave is registered, and does not serve yet", "state", s.State, "refusing", s.Refusing, "err", err)
+		default:
 		}
 		select {
 		case <-ctx.Done():
@@ -267,4 +304,18 @@ func (p *process) await(ctx context.Context, state string) error {
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// tellInterval is between two lines in the log about something that is awaited.
+const tellInterval = time.Minute
+
+func (p *process) state(ctx context.Context) (s EnclaveState, err error) {
+	data, err := p.get(ctx, "/.well-known/cocoon/state", 1<<16)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, attestation.Unknown("what the enclave says about itself can't be read: %w", err)
+	}
+	return s, nil
 }

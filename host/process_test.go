@@ -1,10 +1,13 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 )
@@ -24,5 +27,57 @@ func TestBootError(t *testing.T) {
 	}
 	if err := (&bootError{errors.New("it ended by itself")}).lasting(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLaunch: whatever a program says, and however much, the host finds out where it
+// listens or why not, and can end it.
+func TestLaunch(t *testing.T) {
+	const listens = "echo listening on 127.0.0.1:5; "
+	waits := "read x; exit 3" // until its standard input ends
+	for _, tc := range []struct {
+		name, script, want string
+		code               int // of the error; 0: none
+	}{
+		{"good", listens + waits, "", 0},
+		{"talks on", listens + "yes | head -c 1000000; " + waits, "", 0},
+		{"says something else", "echo hello; " + waits, `the enclave said "hello"`, 1},
+		{"listens elsewhere", "echo listening on 10.0.0.1:5; " + waits, "instead of where on this machine", 1},
+		{"a line without end", "yes | tr -d '\\n' | head -c 1000000; exit 4", "the enclave did not boot: exit status 4", 1},
+		{"ends", "exit 5", "the enclave did not boot: exit status 5", 1},
+		{"says nothing", waits, "did not boot within 300ms", 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p, first, err := launch("sh", []string{"-c", tc.script})
+			if err != nil {
+				t.Fatal(err)
+			}
+			limit := 10 * time.Second
+			if tc.name == "says nothing" {
+				limit = 300 * time.Millisecond
+			}
+			err = p.listen(t.Context(), first, limit)
+			if attestation.ExitCode(err) != tc.code || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v", err)
+			}
+			start := time.Now()
+			p.stop()
+			if d := time.Since(start); d > stopTimeout/2 {
+				t.Errorf("it took %s to end", d)
+			}
+		})
+	}
+	p, first, err := launch("sh", []string{"-c", waits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.listen(ctx, first, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its end: %v", err)
+	}
+	if _, _, err := launch("/nowhere", nil); err == nil {
+		t.Error("a program that is not there runs")
 	}
 }

@@ -35,7 +35,10 @@ func (o *Operator) Register(ctx context.Context, newest func(context.Context) (*
 	if err != nil {
 		return err
 	}
-	if err := o.seekSlot(ctx, p.platform, o.Log); err != nil {
+	if err := o.judged(ctx, &p.check); err != nil {
+		return err
+	}
+	if err := o.seekSlot(ctx, p.check.PlatformID, o.Log); err != nil {
 		return err
 	}
 	if b, claims, err = o.next(ctx, newest); err != nil || b == nil { // again: that took time
@@ -62,7 +65,7 @@ func (o *Operator) sendProof(ctx context.Context, b *attestation.Bundle, p *proo
 		return []chain.Message{{To: o.Node, Amount: nano(contracts.ValueRegister), Body: body}}, err
 	}, o.Node, o.Registry) // the registry answers when it has taken a node off its list
 	if err == nil {
-		o.remember(ctx, o.Log, p.platform)
+		o.remember(ctx, o.Log, p.check.PlatformID)
 	}
 	return err
 }
@@ -149,6 +152,9 @@ func (n *node) registerBundle(ctx context.Context, proc *process) (func(context.
 	newest, certificates := proc.bundle, []*certificate.File(nil)
 	for {
 		if n.Certificates != "" {
+			if err := n.op.staked(ctx); err != nil {
+				return nil, err // before anybody is asked to certify in vain
+			}
 			b, files, err := n.certified(ctx, proc)
 			if err != nil {
 				return nil, err

@@ -114,5 +114,5 @@ func TestSlots(t *testing.T) {
 
 	// what the contract itself refuses is said as soon as it answers
 	w.govern(t, "pause", nil)
-	wantError(t, host.Up(testContext(t), o[2]), refused, "", "the contract refused: ERR_PAUSED (registration is paused)")
+	wantError(t, host.Up(testContext(t), o[2]), refused, "", "the contract would refuse: ERR_PAUSED (registration is paused)")
 }
