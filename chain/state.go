@@ -56,7 +56,7 @@ func (c *Client) before(ctx context.Context, h *proved, seqno uint32) (b *proved
 }
 
 // FirstState implements [Reader]. It looks near the head first, since liteservers
-// forget, at no more than some sixty blocks.
+// forget, at less than a hundred blocks.
 func (c *Client) FirstState(ctx context.Context, addr attestation.Address, since uint32, holds func(*Account) (bool, error)) (before, first *Account, err error) {
 	h, err := c.head(ctx)
 	if err != nil {
