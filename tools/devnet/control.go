@@ -24,6 +24,14 @@ type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
+// catchUp goes on from the time of a stored chain that was advanced, so that it
+// does not stand still until the machine's clock is there.
+func (c *clock) catchUp(utime uint32) {
+	if d := time.Unix(int64(utime), 0).Sub(c.now()); d > 0 {
+		c.ahead.Add(int64(d))
+	}
+}
+
 // Bounds of one order.
 const (
 	maxMine     = 10_000

@@ -144,3 +144,18 @@ func TestControlAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestClockGoesOn: a stored chain that was advanced does not stand still after a
+// restart.
+func TestClockGoesOn(t *testing.T) {
+	var c clock
+	before := c.now()
+	c.catchUp(uint32(before.Add(-time.Hour).Unix()))
+	if c.ahead.Load() != 0 {
+		t.Error("a chain of the past moves the clock")
+	}
+	c.catchUp(uint32(before.Add(72 * time.Hour).Unix()))
+	if d := c.now().Sub(before); d < 72*time.Hour-2*time.Second || d > 73*time.Hour {
+		t.Errorf("the clock is %v ahead", d)
+	}
+}

@@ -136,6 +136,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer c.Close()
+	clock.catchUp(c.Head().UTime)
 	if *seedOut != "" {
 		seed := hex.EncodeToString(c.FaucetWallet().Seed()) + "\n"
 		if err := writeFile(*seedOut, []byte(seed), 0o600); err != nil {

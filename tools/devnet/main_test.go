@@ -160,6 +160,7 @@ func TestBadFlags(t *testing.T) {
 		{"--chain-id", "-239"}, {"--chain-id", "-3"}, {"--chain-id", "4294967057"},
 		{"--liteservers", "0"}, {"--validators", "0"}, {"--control", "0.0.0.0:0"},
 		{"--fund", attestation.Address{}.String() + "=1", "--fund", attestation.Address{}.String() + "=2"},
+		{"--network", "new", "--enclave", "main.go", "--manual"},
 		{"--network", "new"}, {"--enclave", "main.go"}, {"--stakes"}, {"--verifiers", "2"}, {"--network", "new", "--enclave", "main.go", "--verifiers", "-1"}, {"--network", "new", "--enclave", "main.go", "--verifiers", "33"}, {"--network", "new", "--enclave", "missing"}, {"--network", "new", "--enclave", "main.go", "--dir", "d"},
 	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {

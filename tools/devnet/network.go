@@ -41,6 +41,9 @@ func (f *networkFlags) start(ctx context.Context, o devnet.Options) (*devnet.Cha
 	if f.enclave == "" {
 		return nil, errors.New("--network needs --enclave: the program whose measurement the registry lists")
 	}
+	if o.BlockInterval < 0 {
+		return nil, errors.New("--network needs blocks to make its contracts: leave out --manual")
+	}
 	if o.Dir != "" {
 		return nil, errors.New("--network makes a new chain each time, so it can't be kept in --dir")
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -75,44 +76,48 @@ const (
 )
 
 // Start makes all of it. Close it when done.
-func Start(ctx context.Context, o Options) (n *Network, err error) {
-	n = &Network{dir: o.Dir}
+func Start(ctx context.Context, o Options) (*Network, error) {
+	n := &Network{dir: o.Dir}
+	var err error
 	if n.Platform, err = sim.NewIntel(nil, sim.IntelOptions{Now: time.Now()}); err != nil {
 		return nil, err
 	}
 	if n.Chain, err = devnet.Start(o.Chain); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			n.Chain.Close()
-		}
-	}()
+	if err := n.fill(ctx, &o); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// fill makes everything but the chain.
+func (n *Network) fill(ctx context.Context, o *Options) error {
 	if err := n.writePlatform(o.Collateral); err != nil {
-		return nil, err
+		return err
 	}
 	if err := n.makeGPUs(o.GPUs); err != nil {
-		return nil, err
+		return err
 	}
 	if err := n.makeVerifiers(o.Verifiers); err != nil {
-		return nil, err
+		return err
 	}
 	if err := n.write(TONFile, n.Chain.GlobalConfig(), 0o644); err != nil {
-		return nil, err
+		return err
 	}
-	if err := n.deployRegistry(ctx, o); err != nil {
-		return nil, fmt.Errorf("deploying the registry: %w", err)
+	if err := n.deployRegistry(ctx, *o); err != nil {
+		return fmt.Errorf("deploying the registry: %w", err)
 	}
 	policy := attestation.PolicyTOML(attestation.PolicyOptions{
 		SimulatedRoots: n.SimulatedRoots(), Registry: n.Registry,
 	})
 	if err := n.write(PolicyFile, []byte(policy), 0o644); err != nil {
-		return nil, err
+		return err
 	}
-	if err := n.writeVerifierPolicy(&o); err != nil {
-		return nil, err
+	if err := n.writeVerifierPolicy(o); err != nil {
+		return err
 	}
-	return n, n.write(RegistryFile, []byte(n.Registry.String()+"\n"), 0o644)
+	return n.write(RegistryFile, []byte(n.Registry.String()+"\n"), 0o644)
 }
 
 // Close ends the chain. The files stay.
