@@ -255,27 +255,33 @@ func TestPassageSize(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
-	if _, err := w.Send(ctx, "junk", chain.Message{To: addr(0x78), Amount: big.NewInt(3e9), NoBounce: true, Body: junk(440, 1)}); err != nil {
+	const n = 200
+	flood := make([]chain.Message, n)
+	for i := range flood {
+		flood[i] = chain.Message{To: addr(0x78), Amount: big.NewInt(3e9), NoBounce: true, Body: junk(440, 1)}
+	}
+	if _, err := w.Send(ctx, "junk", flood...); err != nil {
 		t.Fatal(err)
 	}
-	_, first, err := cl.FirstState(ctx, addr(0x78), 1, func(a *chain.Account) (bool, error) { return a.Exists, nil })
+	before, first, err := cl.FirstState(ctx, addr(0x78), 1, func(a *chain.Account) (bool, error) { return a.Exists, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	txs, err := cl.Transactions(ctx, first, 1)
-	if err != nil {
-		t.Fatal(err)
+	txs, err := cl.History(ctx, first, 10*n, func(x *chain.Transaction) bool { return x.After(before) })
+	if err != nil || len(txs) != n {
+		t.Fatalf("%d transactions in a block, %v", len(txs), err)
 	}
-	for hidden, limit := range map[int]int{1: 400, 0: 1000} {
+	for hidden, limit := range map[int]int{n: 400 * n, 0: 1000 * n} {
 		b, err := chain.EncodePassage(txs, hidden, nil)
 		if err != nil || len(b) > limit {
 			t.Errorf("%d hidden: %d bytes, %v", hidden, len(b), err)
 		}
+		t.Logf("%d of %d transactions hidden: %d bytes", hidden, n, len(b))
 		if _, err := chain.VerifyPassage(b, first); err != nil {
 			t.Error(err)
 		}
 	}
-	tx := chain.TransactionCell(txs[0])
+	tx := chain.TransactionCell(txs[0]) // the newest
 	for want, c := range map[bool]*cell.Cell{true: pruned(tx, 0, 0, 0, 2), false: pruned(tx, 0, 0, 0)} {
 		if _, err := chain.VerifyPassage(chain.PassageOf(t, nil, c), first); (err == nil) != want {
 			t.Errorf("without a part of the body: %v", err)

@@ -71,7 +71,10 @@ func (c *Client) atAnchor(ctx context.Context, h *receipt.Head) (*anchored, erro
 	if a.registry, err = c.chain.AccountAt(ctx, first.Block, c.cfg.Registry); err != nil {
 		return nil, err
 	}
-	return a, a.prove(txs, before, h.Index)
+	if err := a.prove(txs, before, h.Index); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // around returns the states of a node before and after the masterchain block in which
