@@ -93,6 +93,36 @@ func TestWriterCrashResign(t *testing.T) {
 	}
 }
 
+// TestWriterLongRefused: a payment that no liteserver takes for a long time is signed
+// again and again, and the journal does not grow with it.
+func TestWriterLongRefused(t *testing.T) {
+	t.Parallel()
+	clock := devnet.NewClock(time.Unix(1_800_000_000, 0))
+	c := start(t, devnet.Options{BlockInterval: 20 * time.Millisecond, Now: clock.Now})
+	cl := dial(t, c)
+	j := &chain.MemoryJournal{}
+	w, to := fundedWriter(t, c, cl, 0x6f, j), addr(0xcf)
+	for range 18 {
+		lose(t, w, c.Liteservers()[0], "rent", pay(to, 1e9))
+		if err := clock.Advance(100 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cl.WaitAccount(testContext(t), to, func(a *chain.Account) bool { return !a.ShardTime.Before(clock.Now()) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in, err := j.Load("rent")
+	if err != nil || len(in.Messages) != 16 {
+		t.Errorf("%d messages, %v", len(in.Messages), err)
+	}
+	if _, err := w.Send(testContext(t), "rent", pay(to, 1e9)); err != nil {
+		t.Fatal(err)
+	}
+	if got := received(t, cl, to); got != 1e9 {
+		t.Errorf("receiver got %d", got)
+	}
+}
+
 // waitFresh waits until the chain has a block of the time that the clock shows.
 func waitFresh(t *testing.T, cl *chain.Client) {
 	t.Helper()

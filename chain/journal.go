@@ -25,7 +25,7 @@ type Intent struct {
 	Seqno     uint32   `json:"seqno"`      // of the wallet, the same in all messages
 	LT        uint64   `json:"lt"`         // of the wallet's last transaction before
 	Block     uint32   `json:"block"`      // masterchain block that showed both
-	Messages  [][]byte `json:"messages"`   // the external messages signed so far (BoC), newest last
+	Messages  [][]byte `json:"messages"`   // the external messages signed last (BoC), at most 16, newest last
 	Orders    [][]byte `json:"orders"`     // the internal messages asked for (BoC)
 	ExpiresAt int64    `json:"expires_at"` // Unix time at which the newest message is void
 

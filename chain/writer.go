@@ -26,6 +26,9 @@ const (
 	// that is further behind has stalled, and waiting for it has no end.
 	maxShardLag  = 5 * time.Minute
 	maxPaymentID = 256 // bytes of a payment id
+	// maxSigned is how many messages of a payment the journal keeps. Those of before
+	// the newest have expired, with the sequence number unused, and can't land.
+	maxSigned = 16
 )
 
 // errSpentElsewhere says that the wallet's sequence number was used by a message
@@ -217,6 +220,7 @@ func (w *Writer) resign(in *Intent, acc *Account) error {
 		return err
 	}
 	in.Messages, in.ExpiresAt = append(in.Messages, b), until.Unix()
+	in.Messages = in.Messages[max(0, len(in.Messages)-maxSigned):]
 	if err := w.journal.Save(in); err != nil {
 		return fmt.Errorf("payment journal: %w", err)
 	}

@@ -378,3 +378,51 @@ func TestCertifiedAnew(t *testing.T) {
 		t.Errorf("registered another bundle, %v", err)
 	}
 }
+
+// TestRemoveRequests: a crash leaves the request of a boot that is over. It goes when
+// the next boot asks; those of other nodes, and what is none, stay.
+func TestRemoveRequests(t *testing.T) {
+	p := newOnePlatform(t)
+	op, other := p.operator(0), p.operator(1)
+	n := &node{Options: Options{Certificates: t.TempDir(), Wallet: p.net.Operator, Log: slog.New(slog.DiscardHandler)}, op: op}
+	write := func(name string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(n.Certificates, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	request := func(o *Operator) []byte {
+		t.Helper()
+		r, err := certificate.NewRequest(p.bundle(o), uint32(time.Now().Add(time.Hour).Unix()), p.net.Operator)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	write("old.request", request(op))
+	write("other.request", request(other))
+	write("torn.request", request(op)[:100])
+	write("mine.txt", request(op))
+	now := p.bundle(op)
+	for range 2 { // asking again leaves it there
+		path, err := n.request(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(n.Certificates)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		if got, want := strings.Join(names, " "), filepath.Base(path)+" mine.txt other.request torn.request"; got != want {
+			t.Errorf("left %s, want %s", got, want)
+		}
+	}
+}

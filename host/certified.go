@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -78,9 +80,61 @@ func (n *node) request(b *attestation.Bundle) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
+	n.removeRequests(b)
 	d := b.Digest()
 	path = filepath.Join(n.Certificates, fmt.Sprintf("%x%s", d[:16], RequestSuffix))
 	return path, atomicfile.Write(path, data, 0o644)
+}
+
+// maxRequests bounds the requests of a directory that are looked at.
+const maxRequests = 64
+
+// removeRequests removes what a crash left: requests of this node for another boot
+// than that of b. Verifiers who sign one would have to refuse this one for ten
+// minutes. Those of other nodes stay.
+func (n *node) removeRequests(b *attestation.Bundle) {
+	entries, err := os.ReadDir(n.Certificates)
+	if err != nil {
+		return // said when the request is written
+	}
+	looked := 0
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), RequestSuffix) || !e.Type().IsRegular() {
+			continue
+		}
+		if looked++; looked > maxRequests {
+			return
+		}
+		path := filepath.Join(n.Certificates, e.Name())
+		if n.isOld(path, b) {
+			n.Log.Info("removing the request of an earlier boot", "request", path)
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// isOld says whether a file is a request of this node for another boot than that of
+// b.
+func (n *node) isOld(path string, b *attestation.Bundle) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, certificate.MaxRequestSize+1))
+	if err != nil {
+		return false
+	}
+	r, err := certificate.ParseRequest(data)
+	if err != nil {
+		return false
+	}
+	old, err := attestation.ParseBundle(r.Bundle)
+	if err != nil {
+		return false
+	}
+	claims, err := old.Claims()
+	return err == nil && claims.Node == n.op.Node && old.Digest() != b.Digest()
 }
 
 // awaitCertificates polls the directory until what lies there is enough to
