@@ -28,6 +28,8 @@ func (c *crossing) judgeNode(d *dweller, before *NodeState, x tvmtest.Delivery) 
 	}
 	if after.Epoch != before.Epoch {
 		d.judgeEpoch(before, after)
+	} else if before.Status == StatusActive && after.Status != StatusActive {
+		d.judgeEnd(before, x)
 	}
 	if had, has := before.Stake+before.Unbonding, after.Stake+after.Unbonding; has < had && !(x.Op() == opWithdraw && x.Tx.ExitCode == 0) {
 		d.slashed += had - has
@@ -52,6 +54,18 @@ func (d *dweller) judgeEpoch(before, after *NodeState) {
 		}
 	}
 	d.t.Errorf("registered without a yes of Root: %+v", after.Current.Check)
+}
+
+// judgeEnd demands that a registration ends by its operator, by a fault, or by a no
+// of Root to it and no other.
+func (d *dweller) judgeEnd(before *NodeState, x tvmtest.Delivery) {
+	switch x.Op() {
+	case opRetire, opReportHeads, opReportReceipts, opSettle:
+		return
+	}
+	if m, err := ParseCurrentChecked(x.Body); err != nil || m.Code == 0 || m.LT != before.Current.LT {
+		d.t.Errorf("epoch %d of %s is ended by %s", before.Epoch, d.name, opNames[x.Op()])
+	}
 }
 
 // judgeRoot notes what Root said yes to.

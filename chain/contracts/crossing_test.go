@@ -20,7 +20,7 @@ import (
 func TestNodeCrossing(t *testing.T) {
 	seeds := uint64(8)
 	if os.Getenv("COCOON_LONG") != "" {
-		seeds = 2000
+		seeds = 400
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
