@@ -18,6 +18,7 @@ func (c *crossing) end() {
 	}
 	c.attacker.Refuse = false
 	c.drain()
+	c.giveBack()
 	c.rest(c.start.Params.Unbonding + c.start.Params.AnswerWindow + day)
 	if len(c.evidence) != 0 {
 		c.t.Errorf("%d faults were not reported", len(c.evidence))
@@ -38,6 +39,30 @@ func (c *crossing) insist(from *tvmtest.Actor, to attestation.Address, value uin
 	c.drain()
 	if code != 0 {
 		c.t.Errorf("in the end %s is refused at %s: %s", opNames[(&tvmtest.Flight{Body: b}).Op()], c.nameOf(to), ErrorName(int(code)))
+	}
+}
+
+// giveBack has anybody ask about the nodes that are not registered. Then no machine
+// has a slot for a registration that never was; for one that was it may, where its
+// node has moved to another machine, until its time is over.
+func (c *crossing) giveBack() {
+	c.pass(pendingTimeout)
+	c.drain()
+	for _, d := range c.nodes {
+		if s := d.state(); s.Epoch > 0 && !d.live() && (s.Pending == nil || c.Now >= s.Pending.RegisteredAt+pendingTimeout) {
+			c.insist(c.attacker, d.node, ValueCheck, &Recheck{QueryID: uint64(c.Now)})
+		}
+	}
+	for _, d := range c.nodes {
+		for _, id := range c.machines {
+			p := c.machineState(id)
+			if p == nil || d.state().Pending != nil || d.live() && d.state().Current.Check.PlatformID == id {
+				continue
+			}
+			if slot, ok := p.Holders[d.node]; ok && slot.Expires > c.Now && !d.registered[slot.LT] {
+				c.t.Errorf("%s has the slot %+v for a registration that never was", d.name, slot)
+			}
+		}
 	}
 }
 
