@@ -21,6 +21,9 @@ func (c *crossing) check() {
 	if err := root.Check(); err != nil {
 		c.t.Error(err)
 	}
+	if b := c.Balance(c.root).Uint64(); b < MinKept-storageDue {
+		c.t.Errorf("of the registry's coins %d are left", b)
+	}
 	for _, d := range c.nodes {
 		d.checkBook()
 		if d.live() {

@@ -42,7 +42,7 @@ func (c *crossing) nextAction(root *RootState) Action {
 	}
 	info := c.nodes[1].says
 	floor, hasFloor := root.Floors[info.FMSPC]
-	which := c.rng.IntN(12)
+	which := c.rng.IntN(13)
 	if which < 6 && c.rng.IntN(4) != 0 {
 		return nil // else nobody is registered for most of the time
 	}
@@ -73,6 +73,8 @@ func (c *crossing) nextAction(root *RootState) Action {
 		return SetParams{p}
 	case 9, 10:
 		return SetVerifiers{c.nextSet(root)}
+	case 12:
+		return Sweep{To: c.attacker.Address, Keep: MinKept}
 	case 11:
 		for _, n := range sorted(root.Proposals, compareNumbers[uint32]) {
 			return CancelProposal{n}
