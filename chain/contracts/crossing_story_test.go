@@ -63,7 +63,11 @@ func (c *crossing) tellDelivery(d tvmtest.Delivery) {
 	if d.Tx != nil && (!d.Tx.Accepted || d.Tx.Aborted || d.Tx.ExitCode != 0) {
 		result = fmt.Sprintf(": ended with %s, action %d", ErrorName(int(d.Tx.ExitCode)), d.Tx.Action)
 	}
-	c.tell("   %s -> %s  %s (%.3f)%s%s", c.nameOf(d.From), c.nameOf(d.To), name, float64(d.Value)/coin, late, result)
+	to := c.nameOf(d.To)
+	if d.To == burnAddress {
+		to = "nobody"
+	}
+	c.tell("   %s -> %s  %s (%.3f)%s%s", c.nameOf(d.From), to, name, float64(d.Value)/coin, late, result)
 	if r := c.dwellerAt(d.To); r != nil {
 		s := r.state()
 		c.tell("      %s: epoch %d %v until %d, pending %v, stake %d, unbonding %d, owed %d", r.name, s.Epoch, s.Status, int64(s.Expires)-tvmtest.Start,
