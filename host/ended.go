@@ -68,13 +68,14 @@ func (o *Operator) ending(ctx context.Context, rec *registry.Node) (ending, erro
 		return end, nil
 	}
 	for i := range txs {
-		end.add(&txs[i], rec)
+		end.add(&txs[i])
 	}
 	return end, err
 }
 
-// add takes note of a transaction of the node, newest first.
-func (e *ending) add(t *chain.Transaction, rec *registry.Node) {
+// add takes note of a transaction of the node, newest first. The contract takes each
+// kind of message from its right sender only.
+func (e *ending) add(t *chain.Transaction) {
 	if t.Aborted || t.In == nil || t.Time.Before(e.at) {
 		return
 	}
@@ -82,17 +83,12 @@ func (e *ending) add(t *chain.Transaction, rec *registry.Node) {
 	if !ok || in.Bounced {
 		return
 	}
-	how, code := contracts.NodeEventOf(in.Body)
-	switch from := source(in); how {
+	switch how, code := contracts.NodeEventOf(in.Body); how {
 	case contracts.EventStaked:
-		e.back = e.back || from == rec.Operator
-	case contracts.EventRechecked:
-		if from == rec.Root && t.Time.Equal(e.at) {
-			e.how, e.code = how, code
-		}
-	case contracts.EventRetired, contracts.EventFault:
+		e.back = true
+	case contracts.EventRechecked, contracts.EventRetired, contracts.EventFault:
 		if t.Time.Equal(e.at) {
-			e.how, e.code = how, 0
+			e.how, e.code = how, code
 		}
 	}
 }

@@ -62,6 +62,9 @@ func TestEnding(t *testing.T) {
 	l.did(second.Unregister(t.Context()), second)
 	l.ends(second, contracts.EventRetired, 0, false, "its operator unregistered the node at ")
 	l.did(second.Unstake(t.Context(), 1e9), second)
+	err := second.Send(t.Context(), "stake too little", contracts.ValueSmall/2, func(q uint64) Message { return &contracts.Stake{QueryID: q} }, second.Node)
+	wantRefusal(t, err, contracts.CodeValueTooLow, false, "came back")
+	l.ends(second, contracts.EventRetired, 0, false, "its operator unregistered")
 	l.did(second.Stake(t.Context(), 1e9), second)
 	l.ends(second, contracts.EventRetired, 0, true, "its operator unregistered")
 

@@ -1,12 +1,14 @@
 package host
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -235,6 +237,75 @@ func TestAnswerCrash(t *testing.T) {
 				t.Errorf("step %d %v: %d open, %d paid", at, after, len(open), n)
 			}
 		}
+	}
+}
+
+// TestAnswerRaces: what happens on the chain between a look at it and an answer.
+func TestAnswerRaces(t *testing.T) {
+	l := newLeaver(t, 6)
+	other := must(OpenOperator(t.Context(), l.client, l.net.Operator, l.net.Registry, 0, t.TempDir()))
+	l.challenge(1) // late: the first anchor counts, and the contract fixes it with the first answer
+	l.anchored(3)
+	source, looks := l.source(), 0
+	tiles := source.Tiles
+	source.Tiles = func(ctx context.Context, path string) ([]byte, error) {
+		if looks++; looks == 1 {
+			if err := errors.Join(other.Anchor(ctx, l.signed(5)), other.Told()); err != nil {
+				return nil, err
+			}
+		}
+		return tiles(ctx, path)
+	}
+	if done, err := l.op.Answer(t.Context(), source); err != nil || len(done) != 1 || l.answersPaid() != 2 {
+		t.Errorf("another anchor came between: %d answered, %v, %d paid", len(done), err, l.answersPaid())
+	}
+
+	// Somebody else answers it: nothing is paid, or what was paid comes back.
+	l.challenge(2)
+	a := &answerer{LogSource: l.source(), op: l.op, busy: new(sync.Mutex), idle: func() bool { return false }}
+	var id [32]byte
+	for id = range must(l.op.Record(t.Context())).State.Book.Challenges {
+	}
+	looks = 0
+	a.Tiles = func(ctx context.Context, path string) ([]byte, error) {
+		if looks++; looks == 1 {
+			if _, err := other.Answer(ctx, l.source()); err != nil {
+				return nil, err
+			}
+		}
+		return tiles(ctx, path)
+	}
+	if done, err := a.answer(t.Context(), id); done || err != nil {
+		t.Errorf("answered by somebody else meanwhile: %v, %v", done, err)
+	}
+	before := l.balance(l.op)
+	if done, err := a.answer(t.Context(), id); done || err != nil || l.balance(l.op) != before {
+		t.Errorf("answered by somebody else: %v, %v", done, err)
+	}
+
+	// An answer whose outcome was not known is found.
+	l.challenge(4)
+	for id = range must(l.op.Record(t.Context())).State.Book.Challenges {
+	}
+	dir := t.TempDir()
+	o := life(t, l.op, l.net.Operator, dir, &crash{at: 3, after: true})
+	if _, err := o.Answer(t.Context(), l.source()); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	o.Close()
+	a.op = life(t, l.op, l.net.Operator, dir, &crash{})
+	if done, err := a.answer(t.Context(), id); !done || err != nil {
+		t.Errorf("begun before: %v, %v", done, err)
+	}
+
+	// A head of an epoch that is over is no reason to complain, unless it is needed.
+	old := l.signed(6)
+	old.Epoch = 9
+	if err := headIn(l.dir).save(old); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.op.Answer(t.Context(), l.source()); err != nil {
+		t.Error(err)
 	}
 }
 
