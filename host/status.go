@@ -188,7 +188,7 @@ func (s *ChainStatus) Attention() (out []string) {
 		add(p.Revoked, "the registry has revoked this machine")
 		add(!p.Revoked && p.Until == nil && s.Status == contracts.StatusActive.String(), "the node has no slot on its machine")
 	}
-	add(!s.Listed && s.Status == contracts.StatusActive.String(), "the registry does not list the node: clients find it by its address only; the next registration lists it where there is room")
+	add(!s.Listed && s.Status == contracts.StatusActive.String(), "the registry does not list the node: clients find it by its address only; `cocoon-node recheck` lists it where there is room")
 	add(s.Lag > s.MergeDelay/2, "receipts wait for an anchor, the last one was %.0f s ago; the enclave stops serving when one has waited for %.0f s", s.Lag, s.MergeDelay)
 	add(s.Spare < 100*anchorCost, "the contract can pay for about %d more anchors: send it coins", max(0, s.Spare/anchorCost))
 	add(s.Wallet < contracts.ValueAnswer+walletFees, "the operator's wallet holds %d nano: too little to answer a challenge, or to register again", s.Wallet)

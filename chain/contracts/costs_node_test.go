@@ -132,6 +132,17 @@ func (m *meter) largePath() {
 	f.setProfile()
 	f.stake(150 * coin)
 	m.send(f, "register-tdx-4000-nodes", f.node, f.operator, ValueRegister, 0, f.registration(f.heads()))
+
+	// The dearest no: of a machine whose slots are all held. The node goes off the list.
+	f = newFixture(m.t, typical, noStake, slots(MaxSlots), func(s *RootState) { listNodes(s, largeNodes) })
+	f.deployPlatform()
+	for i := range MaxSlots {
+		f.nodeOf("node " + string(rune('a'+i)))
+		f.register()
+	}
+	f.nodeOf("late")
+	m.send(f, "register-tdx-no-slot", f.node, f.operator, ValueRegister, 0, f.registration(f.heads()))
+	done(m.t, f.operator, CodeNoSlot)
 }
 
 // anchorPaths anchors logs of any size.

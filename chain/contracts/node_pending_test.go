@@ -3,6 +3,7 @@ package contracts
 import (
 	"testing"
 
+	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
@@ -88,7 +89,8 @@ func TestNodeAnswers(t *testing.T) {
 	}
 	for name, who := range map[string]*tvmtest.Actor{
 		"anybody": l.anybody, "the operator": l.operator,
-		"another platform": l.ActorAt(other, tvmtest.Coin), "a platform of another Root": l.ActorAt(foreign, tvmtest.Coin),
+		"its account id in the masterchain": l.ActorAt(attestation.Address{Workchain: -1, Hash: l.platform.Address.Hash}, tvmtest.Coin),
+		"another platform":                  l.ActorAt(other, tvmtest.Coin), "a platform of another Root": l.ActorAt(foreign, tvmtest.Coin),
 		"a contract with the platform's initial data": l.ActorAt(CodeIDOf(puppet).AccountOf(PlatformKey{l.root, [32]byte{0xee}}.Cell()), tvmtest.Coin),
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, l.from(who, yes.Body()), CodeWrongSender) })

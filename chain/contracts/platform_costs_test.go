@@ -11,7 +11,7 @@ import (
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
-var costRow = regexp.MustCompile("(?m)^\\| (`\\w+`[^|]*) \\| ([0-9,]+) \\| ([0-9,]+) \\|$")
+var costRow = regexp.MustCompile("(?m)^\\| (`[A-Z]\\w+`[^|]*) \\| ([0-9,]+) \\| ([0-9,]+) \\|$")
 
 // checkCosts compares what transactions cost with the table of a page: gas, and
 // all fees in nano with the forwarding of the message that caused them. -update

@@ -88,6 +88,12 @@ func TestRegisterClaims(t *testing.T) {
 			f.refuses(c.code, f.operator, ValueRegister, f.registration(h))
 		})
 	}
+	// The root of a block makes no other number one that the chain knows.
+	for _, off := range []int32{-1, 1, -99, 99, -100, 100} {
+		h := f.heads()
+		h.BlockSeqno, h.BlockRoot = f.Blocks[7].Seqno+uint32(off), f.Blocks[7].Root
+		f.refuses(CodeStaleBlock, f.operator, ValueRegister, f.registration(h))
+	}
 	// The oldest block that the chain still knows is good.
 	h := f.heads()
 	h.BlockSeqno, h.BlockRoot = f.Blocks[15].Seqno, f.Blocks[15].Root

@@ -119,6 +119,8 @@ func TestRootSenders(t *testing.T) {
 	}
 	p.unanswered(CodeWrongSender, p.platform, m.Body())
 	p.refusesAtRoot(CodeWrongSender, ValueRootCheck, &rawBody{m.Body()})
+	twin := p.ActorAt(attestation.Address{Workchain: -1, Hash: p.node.Hash}, tvmtest.Coin)
+	refused(t, twin.Send(tvmtest.Message{To: p.root, Value: 3 * ValueRootCheck, Bounce: true, Body: m.Body()}), CodeWrongSender)
 	refused(t, p.ask(p.node, ValueRootCheck-1_000_000, m.Body()), CodeValueTooLow)
 	refused(t, p.ask(p.node, ValueRootCheck-1_000_000, again.Body()), CodeValueTooLow)
 	p.refusesAtRoot(CodeUnknownMessage, ValueGovern, &rawBody{build().MustStoreUInt(0xdeadbeef, 32).EndCell()})
