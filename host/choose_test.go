@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,22 +61,27 @@ func TestChoose(t *testing.T) {
 // taken, whichever comes first; of two that are the same so far, always the same.
 func TestChooseLongest(t *testing.T) {
 	b := newCertifiedBoot(t)
-	long := b.edited(func(c *contracts.Certificate) { c.Expiry += 100 }, "a", "b")
-	twin := b.edited(func(c *contracts.Certificate) { c.PlatformID[0]++ }, "a", "b")
+	var all []*certificate.File
+	for i := range 8 { // so many that the order of their digests is another
+		all = append(all, b.edited(func(c *contracts.Certificate) { c.Expiry += uint32(i) }, "a", "b"))
+	}
 	set := *b.root.State.Verifiers
 	any := func(*contracts.Certificate) error { return nil }
-	for _, tc := range []struct {
-		name  string
-		files []*certificate.File
-	}{{"longer", []*certificate.File{b.signed("a", "b"), long}}, {"twins", []*certificate.File{b.signed("a", "b"), twin}}} {
-		x, err := choose(tc.files, set, any)
-		if err != nil {
-			t.Fatal(err)
+	for range 2 {
+		x, err := choose(all, set, any)
+		if err != nil || x.Expiry != b.cert.Expiry+7 {
+			t.Errorf("%+v, %v", x, err)
 		}
-		y, err := choose([]*certificate.File{tc.files[1], tc.files[0]}, set, any)
-		if err != nil || x.Certificate != y.Certificate || tc.name == "longer" && x.Certificate != long.Certificate {
-			t.Errorf("%s: %+v and %+v, %v", tc.name, x, y, err)
-		}
+		slices.Reverse(all)
+	}
+	twins := []*certificate.File{b.signed("a", "b"), b.edited(func(c *contracts.Certificate) { c.PlatformID[0]++ }, "a", "b")}
+	x, err := choose(twins, set, any)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(twins)
+	if y, err := choose(twins, set, any); err != nil || x.Certificate != y.Certificate {
+		t.Errorf("%+v and %+v, %v", x, y, err)
 	}
 }
 

@@ -140,15 +140,12 @@ func (p *pile) take(info fs.FileInfo) reading {
 // parse returns nothing for a certificate of another boot: the directory may hold
 // all that there ever were.
 func (p *pile) parse(info fs.FileInfo) (*certificate.File, error) {
-	if info.Size() > certificate.MaxFileSize {
-		return nil, attestation.BadInput("%d bytes, the limit is %d", info.Size(), certificate.MaxFileSize)
-	}
 	f, err := os.Open(filepath.Join(p.dir, info.Name()))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, certificate.MaxFileSize+1)) // it may have grown
+	data, err := io.ReadAll(io.LimitReader(f, certificate.MaxFileSize+1)) // more is refused
 	if err != nil {
 		return nil, err
 	}
