@@ -80,7 +80,7 @@ func (n *node) request(b *attestation.Bundle) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	n.removeRequests(b)
+	n.removeRequests()
 	d := b.Digest()
 	path = filepath.Join(n.Certificates, fmt.Sprintf("%x%s", d[:16], RequestSuffix))
 	return path, atomicfile.Write(path, data, 0o644)
@@ -89,10 +89,10 @@ func (n *node) request(b *attestation.Bundle) (path string, err error) {
 // maxRequests bounds the requests of a directory that are looked at.
 const maxRequests = 64
 
-// removeRequests removes what a crash left: requests of this node for another boot
-// than that of b. Verifiers who sign one would have to refuse this one for ten
-// minutes. Those of other nodes stay.
-func (n *node) removeRequests(b *attestation.Bundle) {
+// removeRequests removes what a crash left: requests of this node. Verifiers who sign
+// that of an earlier boot would have to refuse this one for ten minutes. Requests of
+// other nodes stay.
+func (n *node) removeRequests() {
 	entries, err := os.ReadDir(n.Certificates)
 	if err != nil {
 		return // said when the request is written
@@ -106,16 +106,14 @@ func (n *node) removeRequests(b *attestation.Bundle) {
 			return
 		}
 		path := filepath.Join(n.Certificates, e.Name())
-		if n.isOld(path, b) {
-			n.Log.Info("removing the request of an earlier boot", "request", path)
+		if n.isOwn(path) {
 			_ = os.Remove(path)
 		}
 	}
 }
 
-// isOld says whether a file is a request of this node for another boot than that of
-// b.
-func (n *node) isOld(path string, b *attestation.Bundle) bool {
+// isOwn says whether a file is a request of this node.
+func (n *node) isOwn(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
@@ -129,12 +127,12 @@ func (n *node) isOld(path string, b *attestation.Bundle) bool {
 	if err != nil {
 		return false
 	}
-	old, err := attestation.ParseBundle(r.Bundle)
+	b, err := attestation.ParseBundle(r.Bundle)
 	if err != nil {
 		return false
 	}
-	claims, err := old.Claims()
-	return err == nil && claims.Node == n.op.Node && old.Digest() != b.Digest()
+	claims, err := b.Claims()
+	return err == nil && claims.Node == n.op.Node
 }
 
 // awaitCertificates polls the directory until what lies there is enough to
