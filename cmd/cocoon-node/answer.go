@@ -56,7 +56,7 @@ func answer(ctx context.Context, env *command.Env, f *operatorFlags, log string,
 	defer o.Client.Close()
 	defer o.Close()
 	if _, err := o.Record(ctx); errors.Is(err, registry.ErrNoContract) {
-		return attestation.Unknown("node %v has no contract: is it the registry, the wallet, the --index and the network of the node?", o.Node)
+		return fmt.Errorf("%w: are registry, wallet, --index and network those of the node?", err)
 	} else if err != nil {
 		return err
 	}
