@@ -212,6 +212,10 @@ func TestUnbondAfterQuestion(t *testing.T) {
 			good(t, l.from(l.platform, a.Body()))
 		}, DefaultParams().Unbonding},
 		"nobody answered": {func(l *lone) { l.Now += pendingTimeout }, 30 * day},
+		"nobody answered, and somebody asked": {func(l *lone) {
+			l.Now += pendingTimeout
+			good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
+		}, 30 * day},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLone(t)
