@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xssnick/tonutils-go/tlb"
@@ -67,13 +68,13 @@ func (o *Operator) ending(ctx context.Context, rec *registry.Node) (ending, erro
 		o.Log.Warn("how the registration ended is not known: the chain's servers do not tell", "err", err)
 		return end, nil
 	}
-	for i := range txs {
+	for i := range slices.Backward(txs) {
 		end.add(&txs[i])
 	}
 	return end, err
 }
 
-// add takes note of a transaction of the node, newest first. The contract takes each
+// add takes note of a transaction of the node, oldest first. The contract takes each
 // kind of message from its right sender only.
 func (e *ending) add(t *chain.Transaction) {
 	if t.Aborted || t.In == nil || t.Time.Before(e.at) {
@@ -85,9 +86,9 @@ func (e *ending) add(t *chain.Transaction) {
 	}
 	switch how, code := contracts.NodeEventOf(in.Body); how {
 	case contracts.EventStaked:
-		e.back = true
+		e.back = e.how != contracts.EventOther // and not in the same second, before
 	case contracts.EventRechecked, contracts.EventRetired, contracts.EventFault:
-		if t.Time.Equal(e.at) {
+		if e.how == contracts.EventOther && t.Time.Equal(e.at) {
 			e.how, e.code = how, code
 		}
 	}

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xssnick/tonutils-go/tlb"
+
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
@@ -58,7 +61,6 @@ func TestEnding(t *testing.T) {
 	l.did(second.Stake(t.Context(), leaverStake), second)
 	l.register(second)
 	l.did(second.Stake(t.Context(), 1e9), second) // before the end
-	l.pass(time.Second)
 	l.did(second.Unregister(t.Context()), second)
 	l.ends(second, contracts.EventRetired, 0, false, "its operator unregistered the node at ")
 	l.did(second.Unstake(t.Context(), 1e9), second)
@@ -77,6 +79,36 @@ func TestEnding(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.ends(second, contracts.EventRechecked, contracts.CodeRevoked, false, "the registry's policy refused it at ")
+}
+
+// TestEndingOrder: within one second the order of transactions counts.
+func TestEndingOrder(t *testing.T) {
+	at := time.Unix(100, 0)
+	tx := func(second int64, m Message) *chain.Transaction {
+		return &chain.Transaction{Time: time.Unix(second, 0), In: &tlb.Message{Msg: &tlb.InternalMessage{Body: must(m.Body())}}}
+	}
+	retire, stake, settle := &contracts.Retire{}, &contracts.Stake{}, &contracts.Settle{}
+	for name, c := range map[string]struct {
+		txs  []*chain.Transaction // oldest first
+		want ending
+	}{
+		"nothing":                  {nil, ending{}},
+		"stake before":             {[]*chain.Transaction{tx(100, stake), tx(100, retire)}, ending{how: contracts.EventRetired}},
+		"stake after":              {[]*chain.Transaction{tx(100, retire), tx(100, stake)}, ending{how: contracts.EventRetired, back: true}},
+		"stake long before":        {[]*chain.Transaction{tx(99, stake), tx(100, retire)}, ending{how: contracts.EventRetired}},
+		"a fault after":            {[]*chain.Transaction{tx(100, retire), tx(100, settle)}, ending{how: contracts.EventRetired}},
+		"a fault later":            {[]*chain.Transaction{tx(100, retire), tx(200, settle)}, ending{how: contracts.EventRetired}},
+		"a fault, long after":      {[]*chain.Transaction{tx(200, settle)}, ending{}},
+		"retired in another epoch": {[]*chain.Transaction{tx(50, retire)}, ending{}},
+	} {
+		e := ending{at: at}
+		for _, x := range c.txs {
+			e.add(x)
+		}
+		if c.want.at = at; e != c.want {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
 }
 
 // nodeOf is the host of an operator's node, without an enclave.
