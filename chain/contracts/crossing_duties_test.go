@@ -149,7 +149,7 @@ func (c *crossing) ofDue(d tvmtest.Delivery, before *NodeState) {
 // inTime reports whether the client has to move: what he sends must arrive before
 // a time, however long it waits.
 func (c *crossing) inTime(deadline uint32) bool {
-	return c.Now+c.longest+2*3600 > deadline || c.rng.IntN(100) == 0
+	return c.Now+c.longest+2*1800 > deadline || c.rng.IntN(100) == 0
 }
 
 // doubt is the honest client: he reports what he saw, asks where his receipts
@@ -166,7 +166,8 @@ func (c *crossing) doubt() {
 		c.doubtOf(d)
 		book := d.state().Book
 		for _, id := range sorted(book.Challenges, compareIDs) {
-			if ch := book.Challenges[id]; c.Now > ch.Deadline && !c.wait(fmt.Sprintf("settle %s %x", d.name, id), c.longest+1) {
+			lazy := uint32(id[0]) * 180 // the stake waits for him
+			if ch := book.Challenges[id]; c.Now > ch.Deadline+lazy && !c.wait(fmt.Sprintf("settle %s %x", d.name, id), c.longest+1) {
 				c.punish(d, ValueReport, &Settle{Challenge: id, QueryID: uint64(c.Now)}, ch.Loss, d.challenged[id])
 			}
 		}
