@@ -2,6 +2,9 @@ package contracts
 
 import (
 	"crypto/ed25519"
+	"math"
+	"math/bits"
+	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/translog"
@@ -60,11 +63,41 @@ func typicalVerifierSet() VerifierSet {
 	return VerifierSet{Number: 1, Quorum: q}
 }
 
+// forks is how many cells of the registry's list lead to a node's place in it.
+func forks(s *RootState, node attestation.Address) int {
+	seen := map[int]bool{}
+	for a := range s.Nodes {
+		n := 0
+		for n < 32 && a.Hash[n] == node.Hash[n] {
+			n++
+		}
+		seen[8*n+bits.LeadingZeros8(a.Hash[n%32]^node.Hash[n%32])] = true
+	}
+	return len(seen)
+}
+
+// usual is a typical registry that lists n nodes, and in whose list a node with an
+// index has the depth that nodes have there on average: addresses change with every
+// change of code, and a level more or less would be 600 gas.
+func usual(t testing.TB, n int, index uint32, edit ...func(*RootState)) *fixture {
+	t.Helper()
+	for nonce := uint64(0); ; nonce++ {
+		f := newFixture(t, append([]func(*RootState){typical, func(s *RootState) { s.Nonce = nonce; listNodes(s, n) }}, edit...)...)
+		node, _, err := NodeAddress(f.root, f.operator.Address, index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if forks(f.start, node) == int(math.Round(math.Log2(float64(n))+0.36)) {
+			return f
+		}
+	}
+}
+
 // newTypical is a typical registry with a node of 150 coins stake that has never
 // registered, on a machine whose Platform is deployed.
 func (m *meter) newTypical() *fixture {
 	m.t.Helper()
-	f := newFixture(m.t, typical)
+	f := usual(m.t, typicalNodes, 7)
 	f.verifier, f.verifiers = typicalVerifierKeys(), typicalVerifierSet()
 	f.deployPlatform()
 	f.setProfile()
@@ -85,7 +118,7 @@ func left(w *tvmtest.World, at attestation.Address) func() int64 {
 
 // nodePaths is the life of a node that does what it should.
 func (m *meter) nodePaths() {
-	f := newFixture(m.t, typical)
+	f := usual(m.t, typicalNodes, 8)
 	var si *cellT
 	var err error
 	if f.node, si, err = NodeAddress(f.root, f.operator.Address, 8); err != nil {
@@ -127,7 +160,7 @@ func (m *meter) nodePaths() {
 
 // largePath registers where the registry lists many nodes.
 func (m *meter) largePath() {
-	f := newFixture(m.t, typical, func(s *RootState) { listNodes(s, largeNodes) })
+	f := usual(m.t, largeNodes, 7)
 	f.deployPlatform()
 	f.setProfile()
 	f.stake(150 * coin)
