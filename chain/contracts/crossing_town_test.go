@@ -44,12 +44,14 @@ type crossing struct {
 // dweller is a node of the town.
 type dweller struct {
 	*resident
-	c      *crossing
-	name   string
-	same   *attestation.Heads // of its last boot
-	boots  byte
-	flees  bool
-	before map[uint32]uint64 // what it had lost when an epoch began
+	c     *crossing
+	name  string
+	same  *attestation.Heads // of its last boot
+	boots byte
+	flees bool
+
+	returned uint64            // payouts that came back
+	before   map[uint32]uint64 // what it had lost when an epoch began
 
 	challenged map[[32]byte]uint32 // epochs of receipts that the client asked for
 	registered map[uint64]bool     // registrations that became active, by logical time
