@@ -42,7 +42,8 @@ type ListedModel struct {
 	URL     string `json:"url"`
 }
 
-// ListedCA is a CA key of Intel's, by which a contract accepts PCK certificates.
+// ListedCA is a CA key by which a contract accepts PCK certificates for Intel's. That
+// it is one of Intel's, the list can't say.
 type ListedCA struct {
 	Digest string `json:"digest"` // SHA-256 of x || y: how "remove-ca" names it
 	Kind   string `json:"kind"`   // "platform" or "processor"
@@ -77,7 +78,7 @@ func Describe(s *contracts.RootState) *Registry {
 	}
 	for _, d := range digests(s.CAKeys) {
 		k := s.CAKeys[d]
-		kind := map[uint8]string{contracts.CAPlatform: "platform", contracts.CAProcessor: "processor"}[k.Kind]
+		kind := caKinds[k.Kind]
 		r.CAKeys = append(r.CAKeys, ListedCA{hex.EncodeToString(d[:]), kind, hex.EncodeToString(k.Key.X[:]), hex.EncodeToString(k.Key.Y[:])})
 	}
 	for _, d := range digests(s.Revoked) {

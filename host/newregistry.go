@@ -14,6 +14,7 @@ import (
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 // MinRegistryValue is the least that a new registry starts with, in nano: its
@@ -28,10 +29,10 @@ func (n *NewRegistry) Deploy(ctx context.Context, c *chain.Client, wallet ed2551
 	if id, err := c.ChainID(ctx); err != nil {
 		return nil, err
 	} else if id != n.ChainID {
-		return nil, attestation.BadInput("the registry is for chain %d, this is %d: change chain_id, or take the config of the other network", n.ChainID, id)
+		return nil, attestation.ChainDisagrees("the registry is for chain %d, this is %d: change chain_id, or take the config of the other network", n.ChainID, id)
 	}
 	if amount < MinRegistryValue {
-		return nil, attestation.BadInput("%d nano for a registry's storage, want %d at least", amount, uint64(MinRegistryValue))
+		return nil, attestation.BadInput("%s coins for a registry's storage, want %s at least", command.Coins(amount), command.Coins(MinRegistryValue))
 	}
 	acc, err := c.Account(ctx, n.Address)
 	if err != nil {

@@ -37,7 +37,12 @@ var params = []param{
 		get:   func(p *contracts.Params) uint64 { return uint64(p.PlatformSlots) },
 		text:  func(n uint64) string { return strconv.FormatUint(n, 10) },
 		value: func(n uint64) any { return n },
-		set:   func(p *contracts.Params, v json.RawMessage) error { return json.Unmarshal(v, &p.PlatformSlots) },
+		set: func(p *contracts.Params, v json.RawMessage) error {
+			if err := json.Unmarshal(v, &p.PlatformSlots); err != nil {
+				return fmt.Errorf("%.40s is not a number from 0 to 255", v)
+			}
+			return nil
+		},
 	},
 }
 

@@ -21,6 +21,7 @@ import (
 
 const registryText = `
 chain_id = -777
+simulated = true
 nonce = 3
 measurements = ["1111111111111111111111111111111111111111111111111111111111111111"]
 floor_quotes = ["quote.bin"]
@@ -57,12 +58,9 @@ func registryFiles(t testing.TB) (*sim.Intel, map[string][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ca *pem.Block
-	rest := quote[strings.Index(string(quote), "-----BEGIN"):]
-	for range 2 { // leaf, then the CA
-		ca, rest = pem.Decode(rest)
-	}
-	return p, map[string][]byte{"quote.bin": quote, "ca.pem": pem.EncodeToMemory(ca), "ca.der": ca.Bytes}
+	leaf, rest := pem.Decode(quote[strings.Index(string(quote), "-----BEGIN"):])
+	ca, _ := pem.Decode(rest)
+	return p, map[string][]byte{"quote.bin": quote, "ca.pem": pem.EncodeToMemory(ca), "ca.der": ca.Bytes, "leaf.der": leaf.Bytes}
 }
 
 func reader(files map[string][]byte) func(string) ([]byte, error) {
@@ -76,7 +74,7 @@ func reader(files map[string][]byte) func(string) ([]byte, error) {
 
 func TestParseRegistry(t *testing.T) {
 	p, files := registryFiles(t)
-	n, err := ParseRegistry([]byte(registryText), reader(files))
+	n, err := ParseRegistry([]byte(registryText), time.Now(), reader(files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +84,7 @@ func TestParseRegistry(t *testing.T) {
 	ca := p.CAPublicKey()
 	key := contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])}
 	switch {
-	case n.ChainID != -777 || s.Nonce != 3 || s.Params != want || len(s.Measurements) != 1 || len(s.Models) != 1 || len(s.Floors) != 1:
+	case !n.Simulated || n.ChainID != -777 || s.Nonce != 3 || s.Params != want || len(s.Measurements) != 1 || len(s.Models) != 1 || len(s.Floors) != 1:
 		t.Errorf("state %+v", s)
 	case s.CAKeys[key.Digest()] != contracts.CAKey{Kind: contracts.CAPlatform, Key: key}:
 		t.Errorf("CA keys %+v", s.CAKeys)
@@ -95,10 +93,10 @@ func TestParseRegistry(t *testing.T) {
 	case s.Listed == nil || s.Listed.Number != 1 || len(s.Verifiers.Quorum.Keys) != 0:
 		t.Errorf("verifiers %+v, %+v", s.Listed, s.Verifiers)
 	}
-	if again, err := ParseRegistry([]byte(strings.Replace(registryText, "ca.pem", "ca.der", 1)), reader(files)); err != nil || again.Address != n.Address {
+	if again, err := ParseRegistry([]byte(strings.Replace(registryText, "ca.pem", "ca.der", 1)), time.Now(), reader(files)); err != nil || again.Address != n.Address {
 		t.Errorf("CA in DER form: %v", err)
 	}
-	if other, err := ParseRegistry([]byte(strings.Replace(registryText, "nonce = 3", "nonce = 4", 1)), reader(files)); err != nil || other.Address == n.Address {
+	if other, err := ParseRegistry([]byte(strings.Replace(registryText, "nonce = 3", "nonce = 4", 1)), time.Now(), reader(files)); err != nil || other.Address == n.Address {
 		t.Errorf("another nonce: %v", err)
 	}
 }
@@ -120,6 +118,16 @@ func TestBadRegistryFile(t *testing.T) {
 		{"no quote", "quote.bin", "text", "text: "},
 		{"two floors", `["quote.bin"]`, `["quote.bin", "quote.bin"]`, "a second floor for FMSPC"},
 		{"no certificate", "ca.pem", "text", "text: not a certificate"},
+		{"certificate of another", "ca.pem", "leaf.der", `leaf.der: not a certificate of Intel's SGX PCK Platform CA or SGX PCK Processor CA`},
+		{"simulated on mainnet", "chain_id = -777", "chain_id = -239", "simulated = true is for dev chains, and -239 is mainnet"},
+		{"simulated on testnet", "chain_id = -777", "chain_id = -3", "simulated = true is for dev chains, and -3 is testnet"},
+		{"no slots", "platform_slots = 2", "platform_slots = nan", "params: platform_slots: NaN is no whole number"},
+		{"slots", "platform_slots = 2", "platform_slots = 256", "params: platform_slots: 256 is not a number from 0 to 255"},
+		{"two measurements", `measurements = [`, `measurements = ["1111111111111111111111111111111111111111111111111111111111111111", `, "is there twice"},
+		{"zero measurement", `measurements = [`, `measurements = ["0000000000000000000000000000000000000000000000000000000000000000", `, "or is of nothing"},
+		{"two models", "[verifiers]", "[[model]]\ndigest = \"2222222222222222222222222222222222222222222222222222222222222222\"\n[verifiers]", "model: 2222222222222222222222222222222222222222222222222222222222222222 is there twice"},
+		{"zero model", "[verifiers]", "[[model]]\ndigest = \"0000000000000000000000000000000000000000000000000000000000000000\"\n[verifiers]", "or is of nothing"},
+		{"quorum of verifiers", "number = 1\nthreshold = 1", "number = 1\nthreshold = 2", "verifiers: "},
 		{"no set number", "[verifiers]\nnumber = 1", "[verifiers]", "verifiers: number is missing"},
 		{"not TOML", "chain_id =", "chain_id", "registry file: "},
 	} {
@@ -127,7 +135,7 @@ func TestBadRegistryFile(t *testing.T) {
 		if text == registryText {
 			t.Fatalf("%s: nothing changed", c.name)
 		}
-		if _, err := ParseRegistry([]byte(text), reader(files)); err == nil || fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), c.want) {
+		if _, err := ParseRegistry([]byte(text), time.Now(), reader(files)); err == nil || fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
@@ -161,7 +169,7 @@ func TestDeployRegistry(t *testing.T) {
 	if _, err := client.WaitAccount(t.Context(), wallet.Address(), func(a *chain.Account) bool { return a.Balance.Sign() > 0 }); err != nil {
 		t.Fatal(err)
 	}
-	n, err := ParseRegistry([]byte(registryText), reader(files))
+	n, err := ParseRegistry([]byte(registryText), time.Now(), reader(files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +177,7 @@ func TestDeployRegistry(t *testing.T) {
 	elsewhere := *n
 	elsewhere.ChainID = -3
 	var bad *attestation.InputError
-	if _, err := elsewhere.Deploy(t.Context(), client, key, MinRegistryValue, dir); !errors.As(err, &bad) {
+	if _, err := elsewhere.Deploy(t.Context(), client, key, MinRegistryValue, dir); fault.FamilyOf(err) != fault.FamilyChain {
 		t.Errorf("another chain: %v", err)
 	}
 	if _, err := n.Deploy(t.Context(), client, key, MinRegistryValue-1, dir); !errors.As(err, &bad) {
@@ -216,7 +224,7 @@ func FuzzParseRegistry(f *testing.F) {
 	f.Add([]byte(registryText))
 	f.Add([]byte("chain_id = 1\n[governance]\nthreshold = 1\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		n, err := ParseRegistry(b, reader(files))
+		n, err := ParseRegistry(b, time.Now(), reader(files))
 		if err == nil && n.State.Check() != nil {
 			t.Error("a registry that is none")
 		}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/registry"
@@ -50,7 +51,8 @@ func govInit(ctx context.Context, env *command.Env, f *initFlags) error {
 		if err := printRegistry(env, &registry.Root{Address: n.Address, Paused: n.State.Paused, State: n.State}); err != nil {
 			return err
 		}
-		env.Logf("nothing was paid: give --wallet, --dir, --out and --ton-config to put it on the chain")
+		env.Logf("nothing was paid: give --wallet, --dir, --out and --ton-config to put it on chain %d", n.ChainID)
+		warnSimulated(env, n)
 		return nil
 	}
 	if f.dir == "" || f.out == "" || !f.ton.Given() {
@@ -60,10 +62,8 @@ func govInit(ctx context.Context, env *command.Env, f *initFlags) error {
 	if err != nil {
 		return err
 	}
-	if old, err := command.ReadAddress(f.out); err == nil && old != n.Address {
-		return attestation.BadInput("%s holds the address of another registry, and nothing is overwritten: name another", f.out)
-	} else if _, serr := os.Lstat(f.out); err != nil && serr == nil {
-		return attestation.BadInput("%s exists, and nothing is overwritten: name another", f.out)
+	if err := checkOut(f.out, n.Address); err != nil {
+		return err
 	}
 	key, err := walletKey(env, f.wallet)
 	if err != nil {
@@ -78,10 +78,52 @@ func govInit(ctx context.Context, env *command.Env, f *initFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Create(f.out, []byte(n.Address.String()+"\n"), 0o644); err != nil && !errors.Is(err, os.ErrExist) {
-		return attestation.BadInput("%w", err)
+	warnSimulated(env, n)
+	return errors.Join(printRegistry(env, root), writeAddress(f.out, n.Address))
+}
+
+// checkOut finds out before anything is paid whether the address can be written to
+// a file: it is not there, or holds this address already.
+func checkOut(path string, a attestation.Address) error {
+	if _, err := os.Lstat(path); err == nil {
+		return sameAddress(path, a)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return attestation.BadInput("--out: %w", err)
 	}
-	return printRegistry(env, root)
+	probe, err := os.CreateTemp(filepath.Dir(path), ".cocoon-*")
+	if err != nil {
+		return attestation.BadInput("--out %s can't be written: %w", path, err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// sameAddress refuses a file that holds anything but an address.
+func sameAddress(path string, a attestation.Address) error {
+	switch old, err := command.ReadAddress(path); {
+	case err != nil:
+		return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
+	case old != a:
+		return attestation.BadInput("%s holds the address of another registry, and nothing is overwritten: name another", path)
+	}
+	return nil
+}
+
+// writeAddress keeps the address of a registry that is on the chain.
+func writeAddress(path string, a attestation.Address) error {
+	err := atomicfile.Create(path, []byte(a.String()+"\n"), 0o644)
+	if errors.Is(err, os.ErrExist) {
+		err = sameAddress(path, a)
+	}
+	if err != nil {
+		return attestation.BadInput("the registry %v is paid for and on the chain, only its address could not be written: %w", a, err)
+	}
+	return nil
+}
+
+func warnSimulated(env *command.Env, n *host.NewRegistry) {
+	if n.Simulated {
+		env.Logf("SIMULATED: a CA key of the registry is not Intel's: quotes that it signs prove nothing")
+	}
 }
 
 // readRegistry reads a registry's file; what it names lies beside it.
@@ -90,7 +132,7 @@ func readRegistry(path string) (*host.NewRegistry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return host.ParseRegistry(data, func(name string) ([]byte, error) {
+	return host.ParseRegistry(data, time.Now(), func(name string) ([]byte, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(path), name)
 		}

@@ -96,7 +96,7 @@ func (r *registryReport) write(w io.Writer, params contracts.Params) {
 		fmt.Fprintf(w, "model         %s  licence %s, from %s\n", m.Digest, plain(m.Licence), plain(m.URL))
 	}
 	for _, k := range r.CAKeys {
-		fmt.Fprintf(w, "CA key        %s  Intel's PCK %s CA\n", k.Digest, k.Kind)
+		fmt.Fprintf(w, "CA key        %s  PCK %s CA\n", k.Digest, k.Kind)
 	}
 	for _, fmspc := range slices.Sorted(maps.Keys(r.Floors)) {
 		fmt.Fprintf(w, "floor         FMSPC %s\n", fmspc)

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -27,7 +29,8 @@ var valueKinds = []valueKind{
 	{"FMSPC", "12 hexadecimal digits", []string{"remove-floor"}, textValue},
 	{"NUMBER", "of a proposal that waits", []string{"cancel"}, numberValue},
 	{"FILE", `with JSON: {"digest": "5b5a…", "licence": "Apache-2.0", "url": "https://…"}`, []string{"add-model"}, fileValue},
-	{"FILE", `with JSON: {"kind": "platform" or "processor", "x": "9a3f…", "y": "41c0…"}`, []string{"add-ca"}, fileValue},
+	{"FILE", `with the certificate of Intel's PCK Platform or Processor CA; or the key, whosever it is, as JSON: {"kind": "platform" or "processor", "x": "9a3f…", "y": "41c0…"}`,
+		[]string{"add-ca"}, caValue},
 	{"FILE", `with JSON: {"threshold": 2, "keys": ["d75a…", …]}; keys are hexadecimal`, []string{"set-governance"}, fileValue},
 	{"FILE", `the same with "number", which must rise`, []string{"set-verifiers"}, fileValue},
 	{"FILE", "with JSON: all parameters, as `gov show --json` prints them", []string{"set-params"}, fileValue},
@@ -91,4 +94,20 @@ func fileValue(v string) (json.RawMessage, error) {
 		return nil, attestation.BadInput("%s: %w", v, err)
 	}
 	return b.Bytes(), nil
+}
+
+// caValue reads a CA's certificate, which must be Intel's, or a key as JSON.
+func caValue(v string) (json.RawMessage, error) {
+	data, err := command.ReadFile(v, 64<<10)
+	if err != nil {
+		return nil, err
+	}
+	if json.Valid(data) {
+		return fileValue(v)
+	}
+	value, err := host.CAValue(data, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v, err)
+	}
+	return value, nil
 }
