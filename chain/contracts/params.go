@@ -45,10 +45,24 @@ func DefaultParams() Params {
 	}
 }
 
+// Upper bounds of parameters: what is over them would lock stakes or questions, by
+// mistake or not, and could not be mended in time.
+const (
+	MaxGovernanceDelay = 90 * day       // seconds
+	MaxCheckFee        = 5_000_000      // nano
+	MaxChallengeBond   = 10_000_000_000 // nano
+)
+
 // Check reports why Root would not take p: every window must be shorter than
 // unbonding, and unbonding shorter than the delay of governance.
 func (p Params) Check() error {
 	switch {
+	case p.GovernanceDelay > MaxGovernanceDelay:
+		return attestation.BadInput("parameters: governance delay %d s is longer than %d days", p.GovernanceDelay, MaxGovernanceDelay/day)
+	case p.CheckFee > MaxCheckFee:
+		return attestation.BadInput("parameters: check fee %d leaves a question too little for its answer: at most %d", p.CheckFee, MaxCheckFee)
+	case p.ChallengeBond > MaxChallengeBond:
+		return attestation.BadInput("parameters: challenge bond %d: with more than %d nobody challenges", p.ChallengeBond, uint64(MaxChallengeBond))
 	case p.GovernanceDelay <= p.Unbonding:
 		return attestation.BadInput("parameters: governance delay %d s is not longer than unbonding %d s", p.GovernanceDelay, p.Unbonding)
 	case uint64(p.Unbonding) <= uint64(p.MergeDelay)+2*uint64(p.AnswerWindow):

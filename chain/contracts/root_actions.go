@@ -95,6 +95,10 @@ type (
 	}
 )
 
+// MinSwept is the least that a [Sweep] takes out, in nano: less would not pay for
+// its way everywhere.
+const MinSwept = 100_000_000
+
 // MinKept is what a [Sweep] leaves to Root at least, in nano. A list of 100 nodes
 // takes a tenth of it a year.
 const MinKept uint64 = 1_000_000_000

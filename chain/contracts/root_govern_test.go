@@ -167,6 +167,10 @@ func TestGovernBadAction(t *testing.T) {
 		"receipt loss above fork loss":      func(p *Params) { p.ReceiptLoss = p.ForkLoss + 1 },
 		"fork loss above the stake":         func(p *Params) { p.ForkLoss = p.MinStake + 1 },
 		"bond below the cost of answers":    func(p *Params) { p.ChallengeBond = MinChallengeBond - 1 },
+		"bond that nobody pays":             func(p *Params) { p.ChallengeBond = MaxChallengeBond + 1 },
+		"fee that takes the answer's coins": func(p *Params) { p.CheckFee = MaxCheckFee + 1 },
+		"governance that waits too long":    func(p *Params) { p.GovernanceDelay = MaxGovernanceDelay + 1 },
+		"times that fit no clock":           func(p *Params) { p.Unbonding, p.GovernanceDelay = 0xfffffff0, 0xffffffff },
 	} {
 		p := DefaultParams()
 		if name == "answer window above three days" {
