@@ -47,28 +47,31 @@ func TestExtremeParams(t *testing.T) {
 	f.execute(n, 0)
 }
 
-// TestUnbondTwice: what leaves later does not let go earlier what left before.
+// TestUnbondTwice: what leaves later, after governance shortened the delay, does
+// not let go earlier what left before.
 func TestUnbondTwice(t *testing.T) {
-	l := newLone(t)
-	l.stake(5 * tvmtest.Coin)
-	good(t, l.send(l.operator, ValueRegister, l.certified(l.heads())))
-	l.Now += pendingTimeout
-	l.unbond(tvmtest.Coin) // Root did not answer: it waits as long as anything could
-	at := l.nodeState().Book.UnbondingAt
-	if at <= l.Now {
-		t.Fatalf("unbonds at %d, now %d", at, l.Now)
-	}
-	good(t, l.send(l.anybody, ValueCheck, &Recheck{}))
-	l.unbond(tvmtest.Coin)
-	if s := l.nodeState(); s.Book.UnbondingAt != at || s.Unbonding != 2*tvmtest.Coin {
-		t.Errorf("two coins unbond at %d, want %d", s.Book.UnbondingAt, at)
+	f := newFixture(t, noStake)
+	f.register()
+	f.stake(5 * tvmtest.Coin)
+	p := f.start.Params
+	p.Unbonding -= 2 * day
+	f.govern(SetParams{p})
+	f.Now += f.start.Params.GovernanceDelay
+	f.unbond(tvmtest.Coin)
+	at := f.nodeState().Book.UnbondingAt
+	f.execute(1, 0)
+	good(t, f.send(f.anybody, ValueCheck, &Recheck{}))
+	done(t, f.anybody, 0)
+	f.unbond(tvmtest.Coin)
+	if s := f.nodeState(); s.Params.Unbonding != p.Unbonding || s.Book.UnbondingAt != at || s.Unbonding != 2*tvmtest.Coin {
+		t.Errorf("%d unbond at %d, want %d", s.Unbonding, s.Book.UnbondingAt, at)
 	}
 	// Once it is out, the next waits for itself alone.
-	l.Now = at
-	good(t, l.send(l.operator, ValueSmall, &Withdraw{}))
-	l.unbond(tvmtest.Coin)
-	if s := l.nodeState(); s.Book.UnbondingAt != l.Now {
-		t.Errorf("one coin unbonds at %d, now is %d", s.Book.UnbondingAt, l.Now)
+	f.Now = at
+	good(t, f.send(f.operator, ValueSmall, &Withdraw{}))
+	f.unbond(tvmtest.Coin)
+	if s := f.nodeState(); s.Book.UnbondingAt != f.Now+p.Unbonding {
+		t.Errorf("one coin unbonds at %d, want %d", s.Book.UnbondingAt, f.Now+p.Unbonding)
 	}
 }
 

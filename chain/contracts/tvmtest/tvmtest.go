@@ -281,18 +281,29 @@ func (w *World) deliver(a *Actor, f Flight) {
 	value := im.Amount.Nano()
 	w.fees.Add(w.fees, im.FwdFee.Nano())
 	if a.Refuse && im.Bounce {
-		body := cell.BeginCell().MustStoreUInt(0xffffffff, 32)
-		s := im.Body.MustBeginParse()
-		n := min(s.BitsLeft(), 256)
-		body.MustStoreSlice(s.MustLoadSlice(n), n)
 		w.lt += 10
 		back := &tlb.InternalMessage{IHRDisabled: true, Bounced: true, SrcAddr: im.DstAddr, DstAddr: im.SrcAddr,
-			Amount: im.Amount, CreatedLT: w.lt, CreatedAt: w.Now, Body: body.EndCell()}
+			Amount: im.Amount, CreatedLT: w.lt, CreatedAt: w.Now, Body: bounced(im)}
 		w.enqueue(must(tlb.ToCell(back)))
 		return
 	}
 	a.Balance.Add(a.Balance, value)
 	a.Inbox = append(a.Inbox, Letter{From: fromAddr(im.SrcAddr), Value: value.Uint64(), Bounced: im.Bounced, Body: im.Body})
+}
+
+// bounced is the body of a message that comes back: rich, with the root cell of
+// what was sent, where the extra flags ask for it; else its first 256 bits.
+func bounced(im *tlb.InternalMessage) *cell.Cell {
+	s := im.Body.MustBeginParse()
+	if im.IHRFee.Nano().Bit(0) == 0 {
+		n := min(s.BitsLeft(), 256)
+		return cell.BeginCell().MustStoreUInt(0xffffffff, 32).MustStoreSlice(s.MustLoadSlice(n), n).EndCell()
+	}
+	n := s.BitsLeft()
+	root := cell.BeginCell().MustStoreSlice(s.MustLoadSlice(n), n).EndCell()
+	info := cell.BeginCell().MustStoreBigCoins(im.Amount.Nano()).MustStoreUInt(im.CreatedLT, 64).MustStoreUInt(uint64(im.CreatedAt), 32).EndCell()
+	return cell.BeginCell().MustStoreUInt(0xfffffffe, 32).MustStoreRef(root).MustStoreRef(info).
+		MustStoreUInt(0, 8).MustStoreUInt(1, 32).MustStoreBoolBit(false).EndCell()
 }
 
 func (w *World) account(addr attestation.Address) *tvm.PreparedAccount {
