@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/attestation/tpm"
 )
@@ -98,7 +99,8 @@ func (v *Verifier) verifyGPUs(b *Bundle, c *Claims, e *Endorsements, at time.Tim
 }
 
 // together verifies n devices on as many cores as there are, and returns the facts
-// in order. The error is that of the first device that has one, as if they were
+// in order. What could not be found out about them is named for all devices at
+// once. Any other error is that of the first device that has one, as if they were
 // verified one after the other; those after it are left out where they have not
 // begun.
 func together(n int, verify func(i int) (*nvidia.Facts, error)) ([]*nvidia.Facts, error) {
@@ -111,7 +113,13 @@ func together(n int, verify func(i int) (*nvidia.Facts, error)) ([]*nvidia.Facts
 			if i >= n {
 				return
 			}
-			if facts[i], errs[i] = verify(i); errs[i] != nil {
+			f, err := verify(i)
+			if err == nil {
+				facts[i] = f
+				continue
+			}
+			errs[i] = deviceError(i, n, err)
+			if fault.FamilyOf(err) != fault.FamilyUnknown {
 				failed.Store(true)
 			}
 		}
@@ -122,10 +130,8 @@ func together(n int, verify func(i int) (*nvidia.Facts, error)) ([]*nvidia.Facts
 	}
 	work()
 	others.Wait()
-	for i, err := range errs {
-		if err != nil {
-			return nil, deviceError(i, n, err)
-		}
+	if err := fault.JoinUnknown(errs...); err != nil {
+		return nil, err
 	}
 	return facts, nil
 }

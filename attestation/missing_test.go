@@ -68,6 +68,7 @@ func TestMissingGPUDocuments(t *testing.T) {
 	device := `OCSP response for "GH100 A01 GSP BROM"|OCSP response for "NVIDIA GH100 Provisioner ICA 1"|OCSP response for "NVIDIA GH100 Identity"`
 	rims := `|RIM document NV_GPU_VBIOS_G520_0200_885_96005E0001|RIM document NV_GPU_DRIVER_GH100_590.48.01`
 	signers := `|OCSP response for "NVIDIA Reference Value L4"|OCSP response for "NVIDIA Reference Value L3 GH100 001"|OCSP response for "NVIDIA Reference Value GH100 CA"`
+	cpu := `revocation list of "Intel SGX Root CA"|revocation list of "Intel SGX PCK Platform CA"|TCB info for FMSPC 514d00000000|QE identity TD_QE`
 	for _, c := range []struct {
 		name   string
 		change func(*gpuWorld)
@@ -76,6 +77,7 @@ func TestMissingGPUDocuments(t *testing.T) {
 	}{
 		{"all", func(w *gpuWorld) { w.endorse = nil }, fault.FamilyUnknown, device + rims},
 		{"responses", func(w *gpuWorld) { w.endorse = addRIMs(t) }, fault.FamilyUnknown, device + signers},
+		{"all, of the CPU too", func(w *gpuWorld) { w.endorse, w.collateral.Valid = nil, -time.Minute }, fault.FamilyUnknown, cpu + "|" + device + rims},
 		{"all, and another nonce", func(w *gpuWorld) { w.endorse, w.report.Nonce = nil, [32]byte{9} }, fault.FamilyFalse, ""},
 	} {
 		w := newGPUWorld(t)
@@ -83,6 +85,11 @@ func TestMissingGPUDocuments(t *testing.T) {
 		_, err := w.verify()
 		if got := names(err); got != c.want || fault.FamilyOf(err) != c.family {
 			t.Errorf("%s: family %d, %s\nwant %s", c.name, fault.FamilyOf(err), got, c.want)
+		}
+		for _, r := range attestation.VerdictOf(err).Refusals {
+			if strings.Contains(r, "\n") {
+				t.Errorf("%s: more than a line: %s", c.name, r)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 )
 
@@ -56,5 +57,32 @@ func TestTogetherStops(t *testing.T) {
 	n := 0
 	if _, err := together(8, func(i int) (*nvidia.Facts, error) { n++; return nil, errors.New("broken") }); err == nil || n != 1 {
 		t.Errorf("%v after %d devices", err, n)
+	}
+}
+
+// What could not be found out is named for all devices, in order and in one line;
+// another error of one of them stands alone.
+func TestTogetherUnknown(t *testing.T) {
+	cores(t, 4)
+	for range 20 {
+		odd := func(i int) (*nvidia.Facts, error) {
+			if i%2 == 0 {
+				return &nvidia.Facts{}, nil
+			}
+			return nil, Unknown("no document %d", i)
+		}
+		facts, err := together(5, odd)
+		if facts != nil || fault.FamilyOf(err) != fault.FamilyUnknown || err.Error() != "device 2 of 5: no document 1; device 4 of 5: no document 3" {
+			t.Fatalf("%v, %v", facts, err)
+		}
+		_, err = together(5, func(i int) (*nvidia.Facts, error) {
+			if i == 4 {
+				return nil, False("revoked")
+			}
+			return odd(i)
+		})
+		if fault.FamilyOf(err) != fault.FamilyFalse || err.Error() != "device 5 of 5: revoked" {
+			t.Fatal(err)
+		}
 	}
 }

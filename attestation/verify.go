@@ -107,7 +107,8 @@ func (v *Verifier) Verify(in Input) (*Verified, error) {
 }
 
 // verifyAll verifies every piece of evidence of a bundle. What is not verified is
-// never skipped.
+// never skipped. What could not be found out about CPU, devices and TPM is named
+// together.
 func (v *Verifier) verifyAll(cpu *Item, in Input, s *Subject, e *Endorsements) (*Facts, error) {
 	for _, i := range in.Bundle.Evidence {
 		switch i.Kind {
@@ -117,14 +118,17 @@ func (v *Verifier) verifyAll(cpu *Item, in Input, s *Subject, e *Endorsements) (
 		}
 	}
 	facts, err := v.VerifyEvidence(cpu.Kind, cpu.Data, e, in.At)
-	if err != nil {
+	if err != nil && fault.FamilyOf(err) != fault.FamilyUnknown {
 		return nil, err
 	}
-	if s.devices, err = v.verifyGPUs(in.Bundle, s.Claims, e, in.At); err != nil {
+	errs := []error{err, nil, nil}
+	if s.devices, errs[1] = v.verifyGPUs(in.Bundle, s.Claims, e, in.At); facts != nil {
+		s.tpm, errs[2] = v.verifyModule(in.Bundle, s.Claims, in.Nonce, facts, e, in.At) // it may rest on the hardware
+	}
+	if err := fault.JoinUnknown(errs...); err != nil {
 		return nil, err
 	}
-	s.tpm, err = v.verifyModule(in.Bundle, s.Claims, in.Nonce, facts, e, in.At)
-	return facts, err
+	return facts, nil
 }
 
 // notAfter returns when a verification of these facts stops being good.

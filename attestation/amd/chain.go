@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/internal/memo"
 )
 
@@ -72,7 +73,7 @@ func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *sig
 	}
 	leaf, info, err := selectLeaf(r, e)
 	if err != nil {
-		return nil, join(err, e.lacksList(r, o, at))
+		return nil, fault.JoinUnknown(err, e.lacksList(r, o, at))
 	}
 	product := info.product
 	inter, err := findIssuer(leaf, slices.Concat(e.set.Certs, builtin().intermediates),
@@ -88,6 +89,7 @@ func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *sig
 		leaf: *info, leafDigest: sha256.Sum256(leaf.Raw),
 		root: sha256.Sum256(ark.Raw), simulated: simulated,
 	}
+	var lacks []error
 	for _, x := range []struct {
 		what string
 		cert *x509.Certificate
@@ -97,11 +99,9 @@ func verifyChain(r *Report, e *Endorsements, o Options, at time.Time, known *sig
 		{inter.Subject.CommonName + " certificate", inter, []string{CertChainURL(product, info.kind)}},
 		{ark.Subject.CommonName + " certificate", ark, []string{CertChainURL(product, info.kind)}},
 	} {
-		if err = c.narrow(StepValidity, x.what, x.cert.NotBefore, x.cert.NotAfter, at, x.url...); err != nil {
-			break
-		}
+		lacks = append(lacks, c.narrow(StepValidity, x.what, x.cert.NotBefore, x.cert.NotAfter, at, x.url...))
 	}
-	if err := join(err, c.checkRevocation(e, o, at, known, ark, inter, leaf)); err != nil {
+	if err := fault.JoinUnknown(append(lacks, c.checkRevocation(e, o, at, known, ark, inter, leaf))...); err != nil {
 		return nil, err
 	}
 	return c, nil

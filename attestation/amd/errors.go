@@ -1,7 +1,6 @@
 package amd
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -67,17 +66,6 @@ func inputAt(s Step, format string, a ...any) error {
 
 func missing(s Step, what, why string, urls ...string) error {
 	return fault.Unknown("%w", &StepError{s, &MissingError{What: what, Why: why, URLs: urls}})
-}
-
-// join names what is missing together; what is false stands alone. Without an
-// error of either kind it is nil.
-func join(errs ...error) error {
-	for _, err := range errs {
-		if err != nil && fault.FamilyOf(err) != fault.FamilyUnknown {
-			return err
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -353,7 +352,7 @@ func (v *Verifier) collateral(q *Quote, p *platform, e *Endorsements, at time.Ti
 	if err != nil {
 		errs[3] = identitySource(q.TEE).explain("QE identity "+qeID, err)
 	}
-	if err := errors.Join(errs[:]...); err != nil {
+	if err := fault.JoinUnknown(errs[:]...); err != nil {
 		return nil, err
 	}
 	c.tcb, c.qe = tcb.tcb, qe.qe

@@ -1,7 +1,6 @@
 package nvidia
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
@@ -90,4 +89,4 @@ func (l *lacks) note(err error) error {
 }
 
 // all is nil when nothing is missing.
-func (l lacks) all() error { return errors.Join(l...) }
+func (l lacks) all() error { return fault.JoinUnknown(l...) }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"math/big"
 	"testing"
@@ -89,6 +90,12 @@ func TestOCSPEveryLevel(t *testing.T) {
 		wantErr(t, err, fault.FamilyUnknown, nvidia.StepRevocation, fmt.Sprintf("OCSP response for %q: missing; get it from http://ocsp.ndis.nvidia.com", chain[i].Subject.CommonName))
 		f := fresh
 		f.Status, f.Reason = ocsp.Revoked, ocsp.KeyCompromise
+		// What is revoked stands alone, whatever is missing beside it.
+		_, err = nvidia.VerifyRIM(rim(t, n, sim.NVIDIARIM{}), [][]byte{ocspOf(t, n, i, f)}, o, at)
+		var m *nvidia.MissingError
+		if wantErr(t, err, fault.FamilyFalse, nvidia.StepRevocation, "was revoked at"); errors.As(err, &m) {
+			t.Errorf("revoked, and %v", m)
+		}
 		revoked = append(without, ocspOf(t, n, i, f))
 		for _, unsafe := range []bool{false, true} {
 			o := o
