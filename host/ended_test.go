@@ -9,11 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xssnick/tonutils-go/tl"
 	"github.com/xssnick/tonutils-go/tlb"
+	"github.com/xssnick/tonutils-go/ton"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/devnet"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
 
@@ -92,14 +95,16 @@ func TestEndingOrder(t *testing.T) {
 		txs  []*chain.Transaction // oldest first
 		want ending
 	}{
-		"nothing":                  {nil, ending{}},
-		"stake before":             {[]*chain.Transaction{tx(100, stake), tx(100, retire)}, ending{how: contracts.EventRetired}},
-		"stake after":              {[]*chain.Transaction{tx(100, retire), tx(100, stake)}, ending{how: contracts.EventRetired, back: true}},
-		"stake long before":        {[]*chain.Transaction{tx(99, stake), tx(100, retire)}, ending{how: contracts.EventRetired}},
-		"a fault after":            {[]*chain.Transaction{tx(100, retire), tx(100, settle)}, ending{how: contracts.EventRetired}},
-		"a fault later":            {[]*chain.Transaction{tx(100, retire), tx(200, settle)}, ending{how: contracts.EventRetired}},
-		"a fault, long after":      {[]*chain.Transaction{tx(200, settle)}, ending{}},
-		"retired in another epoch": {[]*chain.Transaction{tx(50, retire)}, ending{}},
+		"nothing":                   {nil, ending{}},
+		"stake before":              {[]*chain.Transaction{tx(100, stake), tx(100, retire)}, ending{how: contracts.EventRetired}},
+		"stake after":               {[]*chain.Transaction{tx(100, retire), tx(100, stake)}, ending{how: contracts.EventRetired, back: true}},
+		"stake long before":         {[]*chain.Transaction{tx(99, stake), tx(100, retire)}, ending{how: contracts.EventRetired}},
+		"a fault after":             {[]*chain.Transaction{tx(100, retire), tx(100, settle)}, ending{how: contracts.EventRetired}},
+		"a fault later":             {[]*chain.Transaction{tx(100, retire), tx(200, settle)}, ending{how: contracts.EventRetired}},
+		"a fault, long after":       {[]*chain.Transaction{tx(200, settle)}, ending{}},
+		"stake later, nothing else": {[]*chain.Transaction{tx(101, stake)}, ending{back: true}},
+		"stake, nothing else":       {[]*chain.Transaction{tx(100, stake)}, ending{}},
+		"retired in another epoch":  {[]*chain.Transaction{tx(50, retire)}, ending{}},
 	} {
 		e := ending{at: at}
 		for _, x := range c.txs {
@@ -144,6 +149,73 @@ func TestMayRegister(t *testing.T) {
 	never.op = must(OpenOperator(t.Context(), l.client, l.net.Operator, l.net.Registry, 7, t.TempDir()))
 	if err := never.mayRegister(t.Context()); err != nil {
 		t.Errorf("without a contract: %v", err)
+	}
+}
+
+// TestMayRegisterFlood: transactions that hide how a registration ended do not undo
+// that the operator unregistered the node.
+func TestMayRegisterFlood(t *testing.T) {
+	l := newLeaver(t, 1)
+	n := l.nodeOf()
+	l.did(l.op.Unregister(t.Context()), l.op)
+	wantsAgain := func(what string, n *node, says string) {
+		t.Helper()
+		err := n.mayRegister(t.Context())
+		var refused *attestation.RefusedError
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "--again") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	wantsAgain("before", n, "its operator unregistered the node")
+	defer func(old int) { maxHistory = old }(maxHistory)
+	maxHistory = 3
+	dust := func() {
+		t.Helper()
+		for range 4 {
+			if err := l.net.Chain.Faucet(t.Context(), l.op.Node, 1e6); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at := must(l.op.Record(t.Context())).At.Seqno
+		for must(l.client.Head(t.Context())).Seqno < at+5 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	dust()
+	wantsAgain("hidden", l.nodeOf(), "its operator may have unregistered it")
+	wantsAgain("who saw it", n, "its operator unregistered the node")
+	restarted := l.nodeOf()
+	restarted.Again = true
+	if err := restarted.mayRegister(t.Context()); err != nil {
+		t.Errorf("--again: %v", err)
+	}
+	l.did(l.op.Stake(t.Context(), 1e9), l.op)
+	for name, n := range map[string]*node{"who saw it": n, "restarted": l.nodeOf()} {
+		if err := n.mayRegister(t.Context()); err != nil {
+			t.Errorf("new stake, %s: %v", name, err)
+		}
+	}
+	dust()
+	if err := n.mayRegister(t.Context()); err != nil {
+		t.Errorf("new stake, hidden: %v", err)
+	}
+}
+
+// TestMayRegisterForgotten: servers that keep no history do not undo it either.
+func TestMayRegisterForgotten(t *testing.T) {
+	l := newLeaver(t, 1)
+	n := l.nodeOf()
+	l.did(l.op.Unregister(t.Context()), l.op)
+	server := l.net.Chain.Liteservers()[0]
+	server.Inject(devnet.Fault{Match: func(q tl.Serializable) bool { _, ok := q.(ton.GetTransactions); return ok }, Error: &ton.LSError{Code: -400, Text: "lt not in db"}})
+	var unknown *attestation.UnknownError
+	if err := n.mayRegister(t.Context()); !errors.As(err, &unknown) || !strings.Contains(err.Error(), "--again") {
+		t.Errorf("without history: %v", err)
+	}
+	server.Inject(devnet.Fault{})
+	var refused *attestation.RefusedError
+	if err := n.mayRegister(t.Context()); !errors.As(err, &refused) {
+		t.Errorf("with it: %v", err)
 	}
 }
 

@@ -84,6 +84,7 @@ type node struct {
 	pile   *pile                        // of certificates; nil: not looked at yet
 	booted map[[32]byte]bool            // receipt keys of this process's enclaves
 	served bool                         // one of them was registered
+	known  knownEnding                  // of the newest registration that was seen to end
 	relay  atomic.Pointer[http.Handler] // to the enclave that runs
 
 	busy     sync.Mutex              // held while op pays
