@@ -50,7 +50,7 @@ func (d *dweller) judgeEpoch(before, after *NodeState) {
 	if after.Epoch != before.Epoch+1 || after.Status != StatusActive {
 		d.t.Errorf("epoch %d, %v after epoch %d", after.Epoch, after.Status, before.Epoch)
 	}
-	d.before[after.Epoch], d.registered[after.Current.LT] = d.slashed, true
+	d.before[after.Epoch] = d.slashed
 	for _, q := range d.c.asked {
 		if q.yes && q.node == d.node && q.claims == after.Current.ClaimsDigest && sameCheck(q.check, after.Current.Check) {
 			return

@@ -54,7 +54,6 @@ type dweller struct {
 	before   map[uint32]uint64 // what it had lost when an epoch began
 
 	challenged map[[32]byte]uint32 // epochs of receipts that the client asked for
-	registered map[uint64]bool     // registrations that became active, by logical time
 
 	read cached[*NodeState]
 }
@@ -145,10 +144,7 @@ func (c *crossing) settle(w *town, name string, honest bool, machine [32]byte) {
 	r := w.resident(name, machine)
 	r.honest = honest
 	c.names[r.node], c.names[r.operator.Address] = "Node "+name, name
-	c.nodes = append(c.nodes, &dweller{resident: r, c: c, name: name, before: map[uint32]uint64{1: 0}, challenged: map[[32]byte]uint32{}, registered: map[uint64]bool{}})
-	if s := r.nodeState(); s.Current != nil {
-		c.nodes[len(c.nodes)-1].registered[s.Current.LT] = true
-	}
+	c.nodes = append(c.nodes, &dweller{resident: r, c: c, name: name, before: map[uint32]uint64{1: 0}, challenged: map[[32]byte]uint32{}})
 }
 
 func (c *crossing) dwellerAt(a attestation.Address) *dweller {
