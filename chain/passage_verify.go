@@ -210,6 +210,9 @@ func readBefore(proof *cell.Cell, hash [32]byte) (*Before, error) {
 	if err := tlb.Parse(&acc, c); err != nil {
 		return nil, err
 	}
+	if acc.IsValid && acc.Status == tlb.AccountStatusFrozen {
+		return nil, errors.New("the account was frozen, which does not show what it held")
+	}
 	if !acc.IsValid || acc.Status != tlb.AccountStatusActive {
 		return &Before{}, nil
 	}

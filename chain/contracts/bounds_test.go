@@ -164,3 +164,33 @@ func TestVerifierWaitsForItsRegistrations(t *testing.T) {
 		t.Errorf("the stake may leave at %d, the registration lasts until %d", leaves, over)
 	}
 }
+
+// TestPastEpochEnds: a past epoch ended when its registration did, whatever ended
+// that, and not when the next one came.
+func TestPastEpochEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		end func(f *fixture) (at uint32)
+	}{
+		"replaced": {func(f *fixture) uint32 { return f.Now + 5*day }},
+		"retired": {func(f *fixture) uint32 {
+			good(f.t, f.send(f.operator, ValueCheck, &Retire{}))
+			return f.Now
+		}},
+		"expired": {func(f *fixture) uint32 {
+			at := f.nodeState().Expires
+			f.Now = at + day
+			return at
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, noStake)
+			f.register()
+			at := c.end(f)
+			f.Now += 5 * day
+			f.register()
+			if p := f.nodeState().Past[1]; p.ClosedAt != at {
+				t.Errorf("epoch 1 ended at %d, want %d; now is %d", p.ClosedAt, at, f.Now)
+			}
+		})
+	}
+}

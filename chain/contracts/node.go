@@ -82,7 +82,7 @@ type CheckTDX struct {
 type PastEpoch struct {
 	FinalSize uint64
 	FinalRoot [32]byte
-	ClosedAt  uint32
+	ClosedAt  uint32 // when its registration ended, or the next one came
 	Record    EpochRecord
 }
 

@@ -76,6 +76,7 @@ func record(acc *chain.Account, s *contracts.NodeState) *Node {
 	}
 	for number, p := range s.Past {
 		e := epoch(number, &p.Record)
+		e.Expires = when(min(p.Record.NotAfter, p.ClosedAt))
 		e.Final = Anchor{number, p.FinalSize, p.FinalRoot, when(p.ClosedAt)}
 		n.Epochs[number] = e
 	}
