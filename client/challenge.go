@@ -78,14 +78,21 @@ func challengeReceipt(rec *registry.Node, r *receipt.Receipt, m *contracts.Chall
 	return f, nil
 }
 
+// errTiles is wrapped by errors of reading a log, also where what a relay sends is
+// false: that says nothing of what the node could show. A challenge asks the node,
+// and a relay that lies would make others pay for answers.
+var errTiles = errors.New("reading the log")
+
 // winnable says by what the log shows whether the node could answer.
 func winnable(shown error, unread bool, lost string) error {
 	var false_ *attestation.FalseError
 	switch {
 	case shown == nil:
 		return attestation.Refused("%s: a challenge would be lost", lost)
-	case errors.Is(shown, ErrNotAnchored), errors.As(shown, &false_), unread:
+	case errors.Is(shown, ErrNotAnchored), unread:
 		return nil
+	case errors.As(shown, &false_) && !errors.Is(shown, errTiles):
+		return nil // the log itself shows it
 	}
 	return fmt.Errorf("%w: %w", ErrUnread, shown)
 }
@@ -216,7 +223,7 @@ func (c *Client) continues(ctx context.Context, rec *registry.Node, a, b *LogHea
 	}
 	_, proof, err := tiles.ConsistencyProof(ctx, older.Size)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errTiles, err)
 	}
 	return translog.VerifyConsistency(older.Size, older.Root, newer.Size, newer.Root, proof)
 }

@@ -84,7 +84,7 @@ func (c *Client) Covered(ctx context.Context, relay string, n *registry.Node, r 
 	}
 	hashes, err := tiles.InclusionProof(ctx, r.Head.Index)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errTiles, err)
 	}
 	return translog.VerifyInclusion(r.Head.LeafHash(), r.Head.Index, n.Anchor.Size, n.Anchor.Root, hashes)
 }

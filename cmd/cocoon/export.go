@@ -67,9 +67,7 @@ var receiptExportCommand = &command.Command{
 			if src, err = complete(ctx, sess, env.Args[0], f.Receipt, src); err != nil {
 				return err
 			}
-			src.Endorsements = append(slices.DeleteFunc(src.Endorsements, func(f client.EndorsementFile) bool {
-				return slices.ContainsFunc(more, func(m client.EndorsementFile) bool { return m.Name == f.Name })
-			}), more...)
+			src.Endorsements = joined(more, src.Endorsements)
 			if *wait > 0 {
 				wctx, cancel := context.WithTimeout(ctx, *wait)
 				_, err := sess.WaitAnchored(wctx, f.Receipt, 500*time.Millisecond)
@@ -134,4 +132,16 @@ func writeProof(env *command.Env, sess *session, dst string, p *receipt.Proof) e
 	}
 	fmt.Fprintf(env.Stdout, "%s (%d bytes, anchor of %d receipts)\n", dst, len(enc), p.Checkpoint.Size)
 	return nil
+}
+
+// joined returns what the user gives, and as many of the documents that were kept as
+// a proof has room for, the first ones first.
+func joined(given, kept []client.EndorsementFile) []client.EndorsementFile {
+	out := slices.Clone(given)
+	for _, f := range kept {
+		if len(out) < receipt.MaxEndorsements && !slices.ContainsFunc(given, func(g client.EndorsementFile) bool { return g.Name == f.Name }) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
