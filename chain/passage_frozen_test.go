@@ -25,9 +25,9 @@ func TestFrozenBefore(t *testing.T) {
 		"uninit": {func(b *cell.Builder) { b.MustStoreUInt(0b00, 2) }, ""},
 	} {
 		acc := account(c.state)
-		sk := cell.CreateProofSkeleton()
-		sk.SetRecursive()
-		proof, err := acc.CreateProof(sk)
+		pb := cell.NewMerkleProofBuilder(acc)
+		pb.Root().MustBeginParse()
+		proof, err := pb.CreateProof()
 		if err != nil {
 			t.Fatal(err)
 		}
