@@ -9,9 +9,9 @@ import (
 )
 
 // scan reads all records and hands each to f. Behind the last good one it cuts off
-// what a crash left: of damage that has good records behind it, only when it is
-// told to repair.
-func (s *store) scan(repair bool, f func(seqno uint32, r record) error) error {
+// what a crash left, and returns how many bytes: of damage that has good records
+// behind it, only when it is told to repair.
+func (s *store) scan(repair bool, f func(seqno uint32, r record) error) (cut int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := bufio.NewReaderSize(io.NewSectionReader(s.f, 0, 1<<62), 1<<20)
@@ -21,21 +21,25 @@ func (s *store) scan(repair bool, f func(seqno uint32, r record) error) error {
 			break
 		}
 		if err := f(uint32(len(s.offsets))+1, r); err != nil {
-			return err
+			return 0, err
 		}
 		s.offsets = append(s.offsets, s.end)
 		s.end += n
 	}
 	if !repair {
 		if at, err := s.ahead(); err != nil {
-			return err
+			return 0, err
 		} else if at > 0 {
-			return fmt.Errorf("dev chain directory %s: the record of block %d, at byte %d of blocks, is damaged, and a good one follows at byte %d; "+
+			return 0, fmt.Errorf("dev chain directory %s: the record of block %d, at byte %d of blocks, is damaged, and a good one follows at byte %d; "+
 				"restore the file, or start once with repair: blocks from %d on are then lost, and the chain goes on before them",
 				s.dir, len(s.offsets)+1, s.end, at, len(s.offsets)+1)
 		}
 	}
-	return s.f.Truncate(s.end)
+	info, err := s.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size() - s.end, s.f.Truncate(s.end)
 }
 
 // nextRecord reads a record and returns its length with the header; false at the
@@ -62,29 +66,43 @@ func nextRecord(in io.Reader) (r record, size int64, ok bool) {
 
 // Bounds of the search for good records behind a damaged one.
 const (
-	searchBytes  = 4 << 20
+	searchBytes  = 4 << 20 // in memory at a time
 	searchRecord = 1 << 20 // bytes of a record that it finds; they have some ten thousand
 )
 
-// ahead returns where a good record begins behind the first damaged one, 0 for
-// nowhere: then it is the tail of a write that was cut short.
+// ahead returns where a good record begins behind the first damaged one, however
+// far, and 0 for nowhere: then it is the tail of a write that was cut short.
 func (s *store) ahead() (int64, error) {
-	tail, err := io.ReadAll(io.NewSectionReader(s.f, s.end, searchBytes))
-	if err != nil {
-		return 0, err
+	window := make([]byte, searchBytes)
+	for at := s.end + 1; ; at += searchBytes - searchRecord - recordHeader {
+		n, err := s.f.ReadAt(window, at)
+		if err != nil && err != io.EOF {
+			return 0, err
+		}
+		if i := goodRecord(window[:n]); i >= 0 {
+			return at + int64(i), nil
+		}
+		if err == io.EOF {
+			return 0, nil
+		}
 	}
-	for i := 1; i+recordHeader < len(tail); i++ {
-		n := binary.BigEndian.Uint32(tail[i:])
-		if n == 0 || n > searchRecord || uint64(n) > uint64(len(tail)-i-recordHeader) {
+}
+
+// goodRecord returns where in b a good record begins, which ends in b; -1 for
+// nowhere.
+func goodRecord(b []byte) int {
+	for i := 0; i+recordHeader < len(b); i++ {
+		n := binary.BigEndian.Uint32(b[i:])
+		if n == 0 || n > searchRecord || uint64(n) > uint64(len(b)-i-recordHeader) {
 			continue
 		}
-		body := tail[i+recordHeader:][:n]
-		if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(tail[i+4:]) {
+		body := b[i+recordHeader:][:n]
+		if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(b[i+4:]) {
 			continue
 		}
 		if _, err := decodeRecord(body); err == nil {
-			return s.end + int64(i), nil
+			return i
 		}
 	}
-	return 0, nil
+	return -1
 }

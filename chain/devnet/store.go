@@ -375,7 +375,7 @@ func (s *store) loadSnapshot(seqno uint32) (mc, shard *cell.Cell, err error) {
 func (c *Chain) restore() error {
 	txs := map[txKey]uint32{}
 	var last uint32
-	err := c.store.scan(c.opts.Repair, func(seqno uint32, r record) error {
+	cut, err := c.store.scan(c.opts.Repair, func(seqno uint32, r record) error {
 		for _, t := range r.mcTxs {
 			txs[txKey{masterchain, t}] = seqno
 		}
@@ -387,6 +387,9 @@ func (c *Chain) restore() error {
 	})
 	if err != nil {
 		return err
+	}
+	if cut > 0 {
+		c.opts.Logger.Warn("the stored chain ended in a block that is not whole or is damaged, which was cut off", "dir", c.store.dir, "goes_on_after", last, "bytes", cut)
 	}
 	start, mcState, shardState, err := c.newestSnapshot(last)
 	if err != nil {

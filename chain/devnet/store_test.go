@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -206,6 +209,24 @@ func TestCrash(t *testing.T) {
 	s.goesOn(t, s.open(t, s.dir), s.paid)
 }
 
+// lockedBuffer is a buffer that a chain may still write to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // TestTornFile cuts the block file in the middle of its last record, at every
 // kind of place, and puts rubbish behind it: the chain goes on before it.
 func TestTornFile(t *testing.T) {
@@ -233,8 +254,14 @@ func TestTornFile(t *testing.T) {
 			writeFile(t, filepath.Join(dir, "blocks"), tc.edit(bytes.Clone(blocks)))
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
+			var log lockedBuffer
+			s := *s
+			s.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			c := s.open(t, dir)
 			runtime.ReadMemStats(&after)
+			if want := fmt.Sprintf("goes_on_after=%d bytes=", tc.head); !strings.Contains(log.String(), want) {
+				t.Errorf("log %q, want %q", log.String(), want)
+			}
 			if c.Head().ID.SeqNo != tc.head {
 				t.Fatalf("head %d, want %d", c.Head().ID.SeqNo, tc.head)
 			}
@@ -267,18 +294,20 @@ func TestDamagedRecord(t *testing.T) {
 	s := newStoredChain(t)
 	blocks := readFile(t, filepath.Join(s.dir, "blocks"))
 	ends := records(t, s.dir)
-	for name, edit := range map[string]func(b []byte){
-		"a bit of it":         func(b []byte) { b[ends[104]+100] ^= 1 },
-		"a bit of its length": func(b []byte) { b[ends[104]+3] ^= 1 },
-		"its length":          func(b []byte) { b[ends[104]] = 0x7f },
-		"zeros for it":        func(b []byte) { clear(b[ends[104]:ends[105]]) },
+	for name, edit := range map[string]func(b []byte) []byte{
+		"a bit of it":         func(b []byte) []byte { b[ends[104]+100] ^= 1; return b },
+		"a bit of its length": func(b []byte) []byte { b[ends[104]+3] ^= 1; return b },
+		"its length":          func(b []byte) []byte { b[ends[104]] = 0x7f; return b },
+		"zeros for it":        func(b []byte) []byte { clear(b[ends[104]:ends[105]]); return b },
+		"many zeros for it": func(b []byte) []byte { // more than is searched at a time
+			return slices.Concat(b[:ends[104]], make([]byte, 9<<20), b[ends[105]:])
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := s.opts
 			o.Dir = copyDir(t, s.dir)
 			path := filepath.Join(o.Dir, "blocks")
-			b := bytes.Clone(blocks)
-			edit(b)
+			b := edit(bytes.Clone(blocks))
 			writeFile(t, path, b)
 			if c, err := devnet.Start(o); err == nil {
 				c.Close()
