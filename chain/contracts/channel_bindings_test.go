@@ -3,6 +3,7 @@ package contracts
 import (
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -130,6 +131,31 @@ func TestChannelCheckVoucher(t *testing.T) {
 	for _, err := range []error{take(c.voucher(12 * coin)), settle(c.voucher(12 * coin))} {
 		if !refusal(err) {
 			t.Errorf("closed: %v", err)
+		}
+	}
+	s = c.state()
+	s.Deposited = 20 * coin
+	if err := s.CheckSettle(c.voucher(20*coin), tvmtest.GlobalID, 20*coin); !refusal(err) || !strings.Contains(err.Error(), "channel is closed") {
+		t.Errorf("closed, with something due: %v", err)
+	}
+}
+
+// TestChannelOddDelay: the contract settles on a channel that nobody should have
+// taken, and the bindings say both.
+func TestChannelOddDelay(t *testing.T) {
+	for _, delay := range []uint32{0, MinChannelDelay - 1, MaxChannelDelay + 1} {
+		c := newChannel(t, func(k *ChannelKey) { k.Delay = delay })
+		c.open(10 * coin)
+		v := c.voucher(4 * coin)
+		if err := c.state().CheckVoucher(v, tvmtest.GlobalID, c.Balance(c.at).Uint64()); fault.FamilyOf(err) != fault.FamilyInput || !strings.Contains(err.Error(), "delay") {
+			t.Errorf("delay %d: taken: %v", delay, err)
+		}
+		if err := c.state().CheckSettle(v, tvmtest.GlobalID, c.Balance(c.at).Uint64()); err != nil {
+			t.Errorf("delay %d: %v", delay, err)
+		}
+		c.say(c.payee, &SettleVoucher{Voucher: v})
+		if paid := c.state().Paid; paid != 4*coin {
+			t.Errorf("delay %d: %d nano are paid", delay, paid)
 		}
 	}
 }

@@ -114,10 +114,14 @@ func (c *Chain) Faucet(ctx context.Context, to attestation.Address, nano uint64)
 	if to.Workchain != basechain && to.Workchain != masterchain {
 		return attestation.BadInput("faucet: no workchain %d", to.Workchain)
 	}
+	left, err := c.faucetLeft()
+	if err != nil {
+		return err
+	}
 	g := &grant{msg: chain.Message{To: to, Amount: new(big.Int).SetUint64(nano), NoBounce: true}}
-	c.faucet.mu.Lock()
-	c.faucet.queue = append(c.faucet.queue, g)
-	c.faucet.mu.Unlock()
+	if err := c.faucet.add(g, left); err != nil {
+		return err
+	}
 	for {
 		head := c.Head().ID.SeqNo
 		if c.opts.BlockInterval < 0 {
@@ -138,6 +142,38 @@ func (c *Chain) Faucet(ctx context.Context, to attestation.Address, nano uint64)
 			return err
 		}
 	}
+}
+
+// faucetReserve is kept for the fees of all that the faucet will ever send.
+const faucetReserve = uint64(1e12)
+
+// faucetLeft is what the faucet holds in the newest block, in nano.
+func (c *Chain) faucetLeft() (*big.Int, error) {
+	addr := c.faucet.wallet.Address()
+	sa, err := shardAccount(c.Head().shard.accounts, addr.Hash[:])
+	if err != nil {
+		return nil, err
+	}
+	var st tlb.AccountState
+	if err := tlb.Parse(&st, sa.Account); err != nil {
+		return nil, err
+	}
+	return st.Balance.Nano(), nil
+}
+
+// add queues a grant, unless with those that wait it is more than is left.
+func (f *faucet) add(g *grant, left *big.Int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	free := new(big.Int).Sub(left, new(big.Int).SetUint64(faucetReserve))
+	for _, waits := range f.queue {
+		free.Sub(free, waits.msg.Amount)
+	}
+	if free.Cmp(g.msg.Amount) < 0 {
+		return attestation.BadInput("faucet: it has %v nano to give, not %v", free, g.msg.Amount)
+	}
+	f.queue = append(f.queue, g)
+	return nil
 }
 
 // lastTx is the logical time of the last transaction of an account.
