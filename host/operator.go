@@ -110,20 +110,6 @@ func (o *Operator) Send(ctx context.Context, what string, value uint64, message 
 	}, to...)
 }
 
-// sendNode is Send to the node's contract, which must be there.
-func (o *Operator) sendNode(ctx context.Context, what string, value uint64, message func(query uint64) Message) error {
-	if found, err := o.resume(ctx, what); found || err != nil {
-		return err
-	}
-	if err := o.atHome(ctx); err != nil {
-		return err
-	}
-	if _, err := o.Record(ctx); err != nil {
-		return err
-	}
-	return o.Send(ctx, what, value, message, o.Node)
-}
-
 // Deploy creates the node's contract with a profile, or changes the profile of
 // one that is there.
 func (o *Operator) Deploy(ctx context.Context, p contracts.Profile) error {
@@ -142,62 +128,23 @@ func (o *Operator) Deploy(ctx context.Context, p contracts.Profile) error {
 		if err != nil || exists {
 			return []chain.Message{set}, err
 		}
-		_, init, err := contracts.NodeAddress(o.Registry, o.Wallet(), o.index)
-		if err != nil {
-			return nil, err
-		}
-		// The first message brings the money that the contract keeps; the second
-		// one's rest comes back.
-		first := chain.Message{To: o.Node, Amount: nano(balance), StateInit: new(tlb.StateInit)}
-		if err := tlb.LoadFromCell(first.StateInit, init.MustBeginParse()); err != nil {
-			return nil, fmt.Errorf("initial state of the node: %w", err)
-		}
-		return []chain.Message{first, set}, nil
+		first, err := o.deployment()
+		return []chain.Message{first, set}, err
 	}, o.Node)
 }
 
-// Stake adds nano coins from the wallet to the node's stake.
-func (o *Operator) Stake(ctx context.Context, amount uint64) error {
-	return o.sendNode(ctx, fmt.Sprintf("stake %d nano on node %v", amount, o.Node), amount+contracts.ValueSmall, func(q uint64) Message {
-		return &contracts.Stake{QueryID: q}
-	})
-}
-
-// Unstake starts the way out for a part of the stake, in nano coins.
-func (o *Operator) Unstake(ctx context.Context, amount uint64) error {
-	return o.sendNode(ctx, fmt.Sprintf("unstake %d nano of node %v", amount, o.Node), contracts.ValueSmall, func(q uint64) Message {
-		return &contracts.Unbond{QueryID: q, Amount: amount}
-	})
-}
-
-// Unregister ends the node's registration, so that its stake may leave. Its slot
-// is free then: the machine's platform answers in the node's stead.
-func (o *Operator) Unregister(ctx context.Context) error {
-	what := fmt.Sprintf("unregister node %v", o.Node)
-	if found, err := o.resume(ctx, what); found || err != nil {
-		return err // before the look at the record: it may be over by now
-	}
-	rec, err := o.Record(ctx)
+// deployment is the message that makes the node's contract. It brings the coins that
+// the contract keeps; the rest of the message after it comes back.
+func (o *Operator) deployment() (m chain.Message, err error) {
+	_, init, err := contracts.NodeAddress(o.Registry, o.Wallet(), o.index)
 	if err != nil {
-		return err
+		return m, err
 	}
-	to := []attestation.Address{o.Node}
-	if e, ok := rec.Epoch(rec.Current); ok {
-		platform, _, err := contracts.PlatformAddress(o.Registry, e.PlatformID)
-		if err != nil {
-			return err
-		}
-		to = append(to, platform)
+	m = chain.Message{To: o.Node, Amount: nano(balance), StateInit: new(tlb.StateInit)}
+	if err := tlb.LoadFromCell(m.StateInit, init.MustBeginParse()); err != nil {
+		return m, fmt.Errorf("initial state of the node: %w", err)
 	}
-	return o.Send(ctx, what, contracts.ValueCheck, func(q uint64) Message { return &contracts.Retire{QueryID: q} }, to...)
-}
-
-// Withdraw pays credits, unbonded stake and a part of the surplus, in nano coins,
-// to the wallet.
-func (o *Operator) Withdraw(ctx context.Context, surplus uint64) error {
-	return o.sendNode(ctx, fmt.Sprintf("withdraw from node %v, with a surplus of %d nano", o.Node, surplus), contracts.ValueSmall, func(q uint64) Message {
-		return &contracts.Withdraw{QueryID: q, Surplus: surplus}
-	})
+	return m, nil
 }
 
 // Anchor puts a signed log head on the chain, paid by the wallet. What the

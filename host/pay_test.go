@@ -65,7 +65,7 @@ func (e crashErrands) remove() error        { return e.step(e.errands.remove) }
 // life opens the operator of a directory as a new process does, to end at a step.
 func life(t *testing.T, like *Operator, key []byte, dir string, c *crash) *Operator {
 	t.Helper()
-	o, err := OpenOperator(t.Context(), like.Client, key, like.Registry, 0, dir)
+	o, err := OpenOperator(t.Context(), like.Client, key, like.Registry, like.index, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

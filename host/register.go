@@ -76,7 +76,7 @@ func registering(b *attestation.Bundle) string {
 }
 
 // next returns a bundle that can be the node's next epoch; nil when it is
-// registered.
+// registered. One whose registration is over is refused.
 func (o *Operator) next(ctx context.Context, newest func(context.Context) (*attestation.Bundle, error)) (*attestation.Bundle, *attestation.Claims, error) {
 	b, err := newest(ctx)
 	if err != nil {
@@ -104,7 +104,7 @@ func (o *Operator) next(ctx context.Context, newest func(context.Context) (*atte
 		return nil, nil, err
 	}
 	if e, ok := rec.Epoch(rec.Current); ok && e.ClaimsDigest == b.Digest() {
-		return nil, nil, nil
+		return nil, nil, o.checkEpoch(ctx, rec)
 	}
 	if claims.Epoch != rec.Current+1 {
 		return nil, nil, attestation.ChainDisagrees("the bundle is of epoch %d, the node's next is %d", claims.Epoch, rec.Current+1)

@@ -148,7 +148,8 @@ var (
 		})
 	stakeCommand = operatorCommand("stake", "COINS", "add coins from the wallet to the node's stake",
 		"The stake stands behind what the node signs: provable faults cost it. After an interruption or an\n"+
-			"error repeat the same command with the same --dir: it finds what became of it, and pays once.", "cocoon-node stake 100"+flagsExample,
+			"error repeat the same command with the same --dir: it finds what became of it, and pays once.\n"+
+			"A node that has no contract yet gets it with the same payment, with 0.5 of the coin as its balance.", "cocoon-node stake 100"+flagsExample,
 		func(_ context.Context, env *command.Env) (action, error) {
 			amount, err := coins(env.Args[0])
 			return func(ctx context.Context, o *host.Operator) error { return o.Stake(ctx, amount) }, err
@@ -254,7 +255,7 @@ func anchor(ctx context.Context, env *command.Env) (action, error) {
 func printRecord(ctx context.Context, env *command.Env, o *host.Operator) error {
 	n, err := o.Record(ctx)
 	if errors.Is(err, registry.ErrNoContract) {
-		return attestation.Unknown("node %v has no contract yet; `cocoon-node up` deploys it", o.Node)
+		return attestation.Unknown("node %v has no contract yet; `cocoon-node up` or `stake` deploys it", o.Node)
 	} else if err != nil {
 		return err
 	}

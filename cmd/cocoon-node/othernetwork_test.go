@@ -76,7 +76,7 @@ func TestOtherNetwork(t *testing.T) {
 		"stake":          {[]string{"stake", "1.5"}, "is the TON global config of another network?"},
 		"unstake":        {[]string{"unstake", "1"}, "is the TON global config of another network?"},
 		"withdraw":       {[]string{"withdraw"}, "is the TON global config of another network?"},
-		"unregister":     {[]string{"unregister"}, "there is no contract at this address"},
+		"unregister":     {[]string{"unregister"}, "is the TON global config of another network?"},
 		"answer":         {[]string{"answer", "--once"}, "are registry, wallet, --index and network those of the node?"},
 		"recheck":        {[]string{"recheck", "--all"}, "there is no contract at this address"},
 		"prune":          {[]string{"prune"}, "there is no contract at this address"},

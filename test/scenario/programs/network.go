@@ -64,6 +64,8 @@ func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*p
 //	exits CODE PROGRAM ARG...   runs, and compares the exit code
 //	node CODE COMMAND ARG...    is exits CODE cocoon-node with the flags that an
 //	                            operator's commands need
+//	unpaid CODE COMMAND ARG...  is node, and the operator's wallet may have spent
+//	                            nothing
 //	up [dir=DIR] ARG...         starts the node of a directory, "node" unless it is
 //	                            named, and waits until it serves: $RELAY, $NODE and
 //	                            $EPOCH are set
@@ -83,7 +85,7 @@ func NetworkScripts(t *testing.T, bin string) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": runs, "node": nodeRuns, "up": upRuns, "begin": begin, "down": down, "crash": crash, "ends": ends, "full": full, "says": says, "ahead": ahead, "liar": lie, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
+			"exits": runs, "node": nodeRuns, "unpaid": nodeUnpaid, "up": upRuns, "begin": begin, "down": down, "crash": crash, "ends": ends, "full": full, "says": says, "ahead": ahead, "liar": lie, "until": until, "jsonis": jsonIs, "jsonkeys": jsonKeys,
 		},
 		Setup: func(e *testscript.Env) error { return setupPlace(e, bin) },
 	})
@@ -196,6 +198,17 @@ func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
 		args = append([]string{args[0], "up", "--simulated", filepath.Join("net", network.PlatformDir)}, args[2:]...)
 	}
 	runs(ts, false, append([]string{args[0], "cocoon-node"}, placeOf(ts).flags("node", args[1:])...))
+}
+
+// nodeUnpaid is nodeRuns where nothing may be paid.
+func nodeUnpaid(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: unpaid CODE COMMAND ARG...")
+	}
+	p := placeOf(ts)
+	now := func(*testscript.TestScript) func() time.Time { return p.now }
+	key := func(*testscript.TestScript) string { return "operator.key" }
+	unpaid(filepath.Join("net", network.TONFile), key, now)(ts, false, append([]string{args[0], "cocoon-node"}, p.flags("node", args[1:])...))
 }
 
 // dirOf takes the directory off the arguments.

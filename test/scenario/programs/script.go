@@ -82,6 +82,8 @@ func Main(m *testing.M) int {
 //	exits CODE PROGRAM ARG...  runs, and compares the exit code; when it is not
 //	                           0, no file may have changed, and standard error
 //	                           must have a reason
+//	unpaid CODE PROGRAM ARG... runs, and compares the exit code; $WALLET may have
+//	                           spent nothing
 //	jsonkeys KEY...            standard output is one JSON object of these keys
 //	jsonis KEY VALUE           and this is one of its values
 //	flip FILE                  changes one bit in the middle of a file
@@ -99,6 +101,7 @@ func Scripts(t *testing.T, commands []*command.Command) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") == "1",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "jsonkeys": jsonKeys, "jsonis": jsonIs, "flip": flip, "unhex": unhex, "interrupt": interrupt,
+			"unpaid": unpaid("demo/ton-global.json", func(ts *testscript.TestScript) string { return ts.Getenv("WALLET") }, func(*testscript.TestScript) func() time.Time { return time.Now }),
 		},
 		Setup: func(e *testscript.Env) error { return d.setup(e) },
 	})
