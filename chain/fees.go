@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"fmt"
 	"math/big"
 
 	"github.com/xssnick/tonutils-go/tlb"
@@ -19,6 +20,16 @@ const (
 	// that change before the order is taken, in nanocoins.
 	feeSlack = 2_000_000
 )
+
+// ShortError says that a wallet holds less than a payment needs. Nothing was signed.
+type ShortError struct {
+	Wallet       attestation.Address
+	Holds, Needs *big.Int // in nanocoins; Needs as [Writer.Needs] counts
+}
+
+func (e *ShortError) Error() string {
+	return fmt.Sprintf("wallet %s holds %s coins, the payment needs %s with fees: send coins to it", e.Wallet, coins(e.Holds), coins(e.Needs))
+}
 
 // Needs returns what the wallet must hold for a payment, in nanocoins: the
 // amounts and, rounded up, the fees of taking the order and of forwarding the

@@ -189,7 +189,7 @@ func (w *Writer) sign(ctx context.Context, in *Intent, msgs []Message) error {
 		return err
 	}
 	if acc.Balance.Cmp(need) < 0 {
-		return attestation.BadInput("wallet %s holds %s coins, the payment needs %s with fees: send coins to it", w.Address(), coins(acc.Balance), coins(need))
+		return attestation.BadInput("%w", &ShortError{Wallet: w.Address(), Holds: acc.Balance, Needs: need})
 	}
 	seqno, err := w.seqno(acc)
 	if err != nil {

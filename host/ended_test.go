@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -288,5 +290,46 @@ func TestHold(t *testing.T) {
 	}
 	if atStake(&registry.Node{State: &contracts.NodeState{Stake: 1}}) {
 		t.Error("a node that never registered has promised nothing")
+	}
+}
+
+// TestHoldShort: a wallet that can't pay a registration pays an answer, and when
+// coins come the host tries again.
+func TestHoldShort(t *testing.T) {
+	l := newLeaver(t, 3)
+	n := l.nodeOf()
+	if err := os.Symlink(l.dir, filepath.Join(l.dir, LogDir)); err != nil {
+		t.Fatal(err)
+	}
+	l.anchored(3)
+	l.challenge(1)
+	l.did(l.op.Stake(t.Context(), l.balance(l.op)-100_000_000), l.op)
+	cause := l.op.Register(t.Context(), always(l.bundle(l.op)))
+	var short *chain.ShortError
+	if !errors.As(cause, &short) || short.Holds.Uint64() != l.balance(l.op) || !strings.Contains(cause.Error(), "send coins to it") {
+		t.Fatalf("with %d nano: %v", l.balance(l.op), cause)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	defer n.answers(ctx)()
+	done := make(chan bool, 1)
+	go func() { done <- n.hold(ctx, fmt.Errorf("registering: %w", cause)) }()
+	for len(must(l.op.Record(t.Context())).State.Book.Challenges) > 0 && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	select {
+	case again := <-done:
+		t.Fatalf("without coins it ended: %v", again)
+	case <-time.After(5 * n.lookEvery):
+	}
+	if err := l.net.Chain.Faucet(t.Context(), l.op.Wallet(), 1e9); err != nil {
+		t.Fatal(err)
+	}
+	if !<-done || ctx.Err() != nil {
+		t.Error("with coins it does not try again")
+	}
+	n.op = must(OpenOperator(t.Context(), l.client, l.net.Operator, l.net.Registry, 7, t.TempDir()))
+	if n.hold(ctx, cause) || ctx.Err() != nil {
+		t.Error("it holds for a node that is not there")
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
@@ -39,12 +41,15 @@ func (n *node) newestHead(ctx context.Context) (*contracts.SignedHead, error) {
 	return headIn(n.Dir).load()
 }
 
-// hold waits when no enclave can be registered, while the node has something to lose:
-// its challenges are answered, and `up` must not end. It returns true when what the
-// registry says, or the stake, is another, so that it may be tried again.
+// hold waits when no enclave can be registered, since that is refused or the wallet
+// can't pay it, while the node has something to lose: its challenges are answered,
+// which costs less, and `up` must not end. It returns true when what the registry
+// says, or the stake, is another, or the wallet holds enough, so that it may be tried
+// again.
 func (n *node) hold(ctx context.Context, cause error) bool {
 	var refused *attestation.RefusedError
-	if !errors.As(cause, &refused) {
+	var short *chain.ShortError
+	if !errors.As(cause, &refused) && !errors.As(cause, &short) {
 		return false
 	}
 	defer n.idle.Store(false)
@@ -58,11 +63,14 @@ func (n *node) hold(ctx context.Context, cause error) bool {
 		case !holds:
 			return false
 		case first == nil:
-			n.Log.Error("no enclave runs: the node is not registered; challenges of its log are answered until this ends", "err", cause)
+			n.Log.Error("no enclave runs: the node is not registered anew; challenges of its log are answered until this ends", "err", cause)
 			first = &now
 			n.idle.Store(true)
 		case now != *first:
 			n.Log.Info("the registry's policy, the slots or the node's stake are others now: trying again")
+			return true
+		case short != nil && n.canPay(ctx, short.Needs):
+			n.Log.Info("the wallet holds enough now: trying again")
 			return true
 		}
 		select {
@@ -73,11 +81,19 @@ func (n *node) hold(ctx context.Context, cause error) bool {
 	return false
 }
 
+// canPay says whether the wallet is known to hold an amount, in nanocoins.
+func (n *node) canPay(ctx context.Context, amount *big.Int) bool {
+	acc, err := n.op.Client.Account(ctx, n.op.Wallet())
+	return err == nil && acc.Balance.Cmp(amount) >= 0
+}
+
 // policy returns a digest of what a registration is judged by, and whether the node
 // has something to lose.
 func (n *node) policy(ctx context.Context) (digest [32]byte, holds bool, err error) {
 	rec, err := n.op.Record(ctx)
-	if err != nil {
+	if errors.Is(err, registry.ErrNoContract) {
+		return digest, false, nil // nobody can challenge a node that is not there
+	} else if err != nil {
 		return digest, false, err
 	}
 	root, err := n.op.Root(ctx)

@@ -28,8 +28,8 @@ var upCommand = &command.Command{
 		"which protects nothing and is accepted only by policies that name its root. With --json\n" +
 		"an object is printed each time that an enclave begins to serve.\n\n" +
 		"Challenges of the node's log are answered from the beginning, also when the registration is\n" +
-		"refused or over: while something is at stake `up` stays for that, and tries again when the\n" +
-		"registry's policy or the stake is another. A node that was unregistered, or of which\n" +
+		"refused or over, or the wallet can't pay one: while something is at stake `up` stays for that, and\n" +
+		"tries again when the registry's policy or the stake is another, or coins came. A node that was unregistered, or of which\n" +
 		"the chain's history does not tell, is not registered again, unless stake was added since, or --again\n" +
 		"is given.",
 	Example: "cocoon-node up --dir /var/lib/cocoon --ton-config global.json --registry 0:... --wallet wallet.key --device tdx",
