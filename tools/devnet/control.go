@@ -32,6 +32,22 @@ func (c *clock) catchUp(utime uint32) {
 	}
 }
 
+// latest is where the clock stops: block times have 32 bits, which end in 2106.
+var latest = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// advance moves the clock on, though not behind latest.
+func (c *clock) advance(d time.Duration) error {
+	for {
+		ahead := c.ahead.Load()
+		if now := time.Now().Add(time.Duration(ahead)); now.Add(d).After(latest) {
+			return fmt.Errorf("advance: it is %s, and the clock goes until %s", now.UTC().Format(time.RFC3339), latest.Format(time.RFC3339))
+		}
+		if c.ahead.CompareAndSwap(ahead, ahead+int64(d)) {
+			return nil
+		}
+	}
+}
+
 // Bounds of one order.
 const (
 	maxMine     = 10_000
@@ -47,8 +63,8 @@ type control struct {
 	clock *clock
 }
 
-// serve listens until ctx ends.
-func (c *control) serve(ctx context.Context, addr string) (net.Addr, error) {
+// listen takes an address of this machine.
+func listen(addr string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("--control %q: %w", addr, err)
@@ -60,10 +76,14 @@ func (c *control) serve(ctx context.Context, addr string) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--control: %w", err)
 	}
+	return ln, nil
+}
+
+// serve takes orders until ctx ends.
+func (c *control) serve(ctx context.Context, ln net.Listener) {
 	s := &http.Server{Handler: c.handler(), ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { s.Close() })
 	go s.Serve(ln)
-	return ln.Addr(), nil
 }
 
 func (c *control) handler() http.Handler {
@@ -149,7 +169,9 @@ func (c *control) advance(_ context.Context, q url.Values) error {
 	if err := errors.Join(err, only(q, "advance")); err != nil {
 		return err
 	}
-	c.clock.ahead.Add(int64(d))
+	if err := c.clock.advance(d); err != nil {
+		return err
+	}
 	return c.chain.Mine(1) // so that the chain has the new time
 }
 
@@ -194,7 +216,12 @@ func (c *control) fault(_ context.Context, q url.Values) error {
 	if err := errors.Join(err, only(q, "server", "drop", "refuse", "delay", "duplicate", "head", "error")); err != nil {
 		return err
 	}
-	f := devnet.Fault{Drop: q.Has("drop"), Refuse: q.Has("refuse")}
+	var f devnet.Fault
+	for key, on := range map[string]*bool{"drop": &f.Drop, "refuse": &f.Refuse} {
+		if *on = q.Has(key); q.Get(key) != "" {
+			return fmt.Errorf("%s takes no value: leave it out to switch it off", key)
+		}
+	}
 	if q.Has("delay") {
 		if f.Delay, err = duration(q, "delay", maxDelay); err != nil {
 			return err

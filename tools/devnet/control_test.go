@@ -87,7 +87,7 @@ func TestOrders(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"/mine", "/mine?blocks=0", "/mine?blocks=10001", "/mine?blocks=1&more=1", "/clock?advance=-1s", "/clock?advance=999999h", "/clock?advance=x",
-		"/grant?to=x&coins=1", "/grant?coins=0&to=" + to.String(), "/fault?server=3&drop", "/fault?server=0", "/fault?server=1&forge", "/fault?server=1&delay=1h",
+		"/grant?to=x&coins=1", "/grant?coins=0&to=" + to.String(), "/fault?server=3&drop", "/fault?server=0", "/fault?server=1&forge", "/fault?server=1&drop=0", "/fault?server=1&refuse=false", "/fault?server=1&delay=1h",
 		"/fault?server=1&head=99999999", "/disconnect",
 	} {
 		if _, text := o.send("POST", bad, 400); strings.TrimSpace(text) == "" {
@@ -139,7 +139,8 @@ func TestOrderedFaults(t *testing.T) {
 // TestControlAddress: orders are taken from this machine alone.
 func TestControlAddress(t *testing.T) {
 	for _, addr := range []string{"0.0.0.0:0", "example.org:80", "127.0.0.1", ":0", ""} {
-		if _, err := (&control{}).serve(t.Context(), addr); err == nil {
+		if ln, err := listen(addr); err == nil {
+			ln.Close()
 			t.Errorf("%q is listened on", addr)
 		}
 	}
@@ -157,5 +158,19 @@ func TestClockGoesOn(t *testing.T) {
 	c.catchUp(uint32(before.Add(72 * time.Hour).Unix()))
 	if d := c.now().Sub(before); d < 72*time.Hour-2*time.Second || d > 73*time.Hour {
 		t.Errorf("the clock is %v ahead", d)
+	}
+}
+
+// TestClockEnds: the clock stays where block times can follow, however many orders
+// move it.
+func TestClockEnds(t *testing.T) {
+	var c clock
+	for range 40 {
+		if err := c.advance(maxAdvance); err != nil {
+			break
+		}
+	}
+	if err := c.advance(maxAdvance); err == nil || c.now().After(latest) || c.now().Before(latest.Add(-maxAdvance)) {
+		t.Errorf("the clock is at %v: %v", c.now(), err)
 	}
 }

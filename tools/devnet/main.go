@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -131,6 +132,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	o.Accounts = accounts
+	for name, path := range map[string]string{"--out": *out, "--faucet-seed": *seedOut} {
+		if err := writable(name, path); err != nil {
+			return err
+		}
+	}
+	var ln net.Listener
+	if *orders != "" {
+		var err error
+		if ln, err = listen(*orders); err != nil {
+			return err
+		}
+		defer ln.Close()
+	}
 	c, err := whole.start(ctx, o)
 	if err != nil {
 		return err
@@ -155,12 +169,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *orders != "" {
-		at, err := (&control{chain: c, clock: clock}).serve(ctx, *orders)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(stderr, "devnet: takes orders at http://%s\n", at)
+	if ln != nil {
+		(&control{chain: c, clock: clock}).serve(ctx, ln)
+		fmt.Fprintf(stderr, "devnet: takes orders at http://%s\n", ln.Addr())
 	}
 	fmt.Fprintf(stderr, "devnet: chain %d, block %d, liteserver %s, faucet %s\n", c.GlobalID(), c.Head().ID.SeqNo, c.Liteservers()[0].Addr(), faucet.Address())
 	<-ctx.Done()
@@ -187,6 +198,21 @@ func parseFund(s string) (attestation.Address, uint64, error) {
 		return a, 0, fmt.Errorf("%q is not an amount of coins", amount)
 	}
 	return a, n, nil
+}
+
+// writable finds out before anything is made whether a file can be written; path may
+// be empty.
+func writable(name, path string) error {
+	if path == "" {
+		return nil
+	}
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return fmt.Errorf("%s %s: it is a directory", name, path)
+	}
+	if st, err := os.Stat(filepath.Dir(path)); err != nil || !st.IsDir() {
+		return fmt.Errorf("%s %s: there is no directory %s", name, path, filepath.Dir(path))
+	}
+	return nil
 }
 
 // writeFile writes a file that readers see whole or not at all, with this mode

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"io"
 	"math/big"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,17 +159,92 @@ func TestNetwork(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // one that is taken runs
+	defer cancel()
 	for _, args := range [][]string{
+		{"--out", filepath.Join(dir, "none", "x.json")}, {"--faucet-seed", dir},
 		{"--interval", "0s"}, {"extra"}, {"--listen", "localhost:1"}, {"--listen", "[::1]:0"}, {"--fund", "x"},
 		{"--fund", attestation.Address{}.String() + "=1.0000000001"}, {"--liteservers", "99"},
 		{"--chain-id", "-239"}, {"--chain-id", "-3"}, {"--chain-id", "4294967057"},
 		{"--liteservers", "0"}, {"--validators", "0"}, {"--control", "0.0.0.0:0"},
 		{"--fund", attestation.Address{}.String() + "=1", "--fund", attestation.Address{}.String() + "=2"},
-		{"--network", "new", "--enclave", "main.go", "--manual"},
-		{"--network", "new"}, {"--enclave", "main.go"}, {"--stakes"}, {"--verifiers", "2"}, {"--network", "new", "--enclave", "main.go", "--verifiers", "-1"}, {"--network", "new", "--enclave", "main.go", "--verifiers", "33"}, {"--network", "new", "--enclave", "missing"}, {"--network", "new", "--enclave", "main.go", "--dir", "d"},
+		{"--network", filepath.Join(dir, "new"), "--enclave", "main.go", "--manual"},
+		{"--network", filepath.Join(dir, "new")}, {"--enclave", "main.go"}, {"--stakes"}, {"--verifiers", "2"}, {"--network", filepath.Join(dir, "new"), "--enclave", "main.go", "--verifiers", "-1"}, {"--network", filepath.Join(dir, "new"), "--enclave", "main.go", "--verifiers", "33"}, {"--network", filepath.Join(dir, "new"), "--enclave", "missing"}, {"--network", filepath.Join(dir, "new"), "--enclave", "main.go", "--dir", filepath.Join(dir, "d")},
 	} {
-		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
+		if err := run(ctx, args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
 			t.Errorf("%v: accepted", args)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("something was made: %v, %v", entries, err)
+	}
+	for _, args := range [][]string{{"--control", "0.0.0.0:0"}, {"--out", filepath.Join(dir, "none", "x.json")}} {
+		if err := run(ctx, append(args, "--dir", filepath.Join(dir, "chain")), &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
+			t.Errorf("%v: accepted", args)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "chain")); err == nil {
+			t.Errorf("%v: the chain was made all the same", args)
+		}
+	}
+}
+
+// TestClockStored: a chain that starts again goes on from its time.
+func TestClockStored(t *testing.T) {
+	dir := t.TempDir()
+	c, err := devnet.Start(devnet.Options{Dir: dir, BlockInterval: -1, Now: func() time.Time { return time.Now().Add(72 * time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := c.Head()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, w := io.Pipe()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"--dir", dir, "--interval", "20ms", "--control", "127.0.0.1:0"}, io.Discard, w)
+		w.Close()
+	}()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() && !strings.Contains(lines.Text(), "takes orders at ") {
+	}
+	_, at, ok := strings.Cut(lines.Text(), "takes orders at ")
+	if !ok {
+		t.Fatal("no address")
+	}
+	go io.Copy(io.Discard, r)
+	for now := (status{}); now.BlockTime.Unix() <= int64(before.UTime)+1; {
+		resp, err := http.Get(at + "/status")
+		if err != nil {
+			t.Fatalf("the chain's time stands still: %v", err)
+		}
+		if err := errors.Join(json.NewDecoder(resp.Body).Decode(&now), resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// TestWriteFile: a device is written to, and a file replaced.
+func TestWriteFile(t *testing.T) {
+	if err := writeFile(os.DevNull, []byte("x"), 0o644); err != nil {
+		t.Error(err)
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	for _, text := range []string{"one", "two"} {
+		if err := writeFile(path, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != text {
+			t.Errorf("%s, %v", b, err)
 		}
 	}
 }
