@@ -173,8 +173,9 @@ func refusedWith(err error, code int) bool {
 // cost fees and help nobody.
 func (a *answerer) prove(ctx context.Context, id [32]byte) (bool, error) {
 	what := fmt.Sprintf("answer challenge %x of node %v", id, a.op.Node)
-	if found, err := a.op.resume(ctx, what); found || err != nil {
-		return found && err == nil, err // before the look at the record: it may be over by now
+	found, err := a.op.resume(ctx, what)
+	if err != nil {
+		return false, err // before the look at the record: it may be over by now
 	}
 	rec, err := a.op.Record(ctx)
 	if err != nil {
@@ -182,7 +183,12 @@ func (a *answerer) prove(ctx context.Context, id [32]byte) (bool, error) {
 	}
 	c, open := rec.State.Book.Challenges[id]
 	if !open {
-		return false, nil
+		return found, nil
+	}
+	if found { // answered, and then challenged again
+		if err := a.op.Told(); err != nil {
+			return false, err
+		}
 	}
 	if rec.At.Time.Unix() > int64(c.Deadline) {
 		return false, attestation.Refused("it was not answered until %s: whoever settles it takes %d nano of stake", time.Unix(int64(c.Deadline), 0).UTC().Format(time.RFC3339), c.Loss)

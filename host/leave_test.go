@@ -240,6 +240,26 @@ func TestAnswerCrash(t *testing.T) {
 	}
 }
 
+// TestAnswerAgain: a challenge that is made again, after an answer whose outcome
+// nobody was told, is answered again.
+func TestAnswerAgain(t *testing.T) {
+	l := newLeaver(t, 2)
+	l.anchored(2)
+	l.challenge(1)
+	dir := t.TempDir()
+	o := life(t, l.op, l.net.Operator, dir, &crash{at: 5})
+	if _, err := o.Answer(t.Context(), l.source()); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	o.Close()
+	l.challenge(1)
+	o = life(t, l.op, l.net.Operator, dir, &crash{})
+	done, err := o.Answer(t.Context(), l.source())
+	if open := must(o.Record(t.Context())).State.Book.Challenges; err != nil || len(done) != 1 || len(open) != 0 || l.answersPaid() != 2 {
+		t.Errorf("%d answered, %v, %d open, %d paid", len(done), err, len(open), l.answersPaid())
+	}
+}
+
 // TestAnswerRaces: what happens on the chain between a look at it and an answer.
 func TestAnswerRaces(t *testing.T) {
 	l := newLeaver(t, 6)

@@ -110,17 +110,7 @@ func answerOnce(ctx context.Context, env *command.Env, o *host.Operator, source 
 	if err != nil {
 		return errors.Join(problem, err)
 	}
-	v := answered{Node: o.Node, Answered: []string{}, Open: []string{}}
-	for _, id := range done {
-		v.Answered = append(v.Answered, hex.EncodeToString(id[:]))
-	}
-	for id := range rec.State.Book.Challenges {
-		v.Open = append(v.Open, hex.EncodeToString(id[:]))
-	}
-	if problem != nil {
-		f := command.FailureOf(problem)
-		v.Error = &f
-	}
+	v, problem := answeredOf(done, rec, problem)
 	if env.JSON {
 		err = env.PrintJSON(v)
 	} else {
@@ -131,6 +121,26 @@ func answerOnce(ctx context.Context, env *command.Env, o *host.Operator, source 
 	}
 	env.Logf("%v", problem)
 	return &command.ErrReported{Err: problem}
+}
+
+// answeredOf says what was answered and what is open, by a record of afterwards. What
+// is open is always a problem: who gets none may stop.
+func answeredOf(done [][32]byte, rec *registry.Node, problem error) (answered, error) {
+	v := answered{Node: rec.Address, Answered: []string{}, Open: []string{}}
+	for _, id := range done {
+		v.Answered = append(v.Answered, hex.EncodeToString(id[:]))
+	}
+	for id := range rec.State.Book.Challenges {
+		v.Open = append(v.Open, hex.EncodeToString(id[:]))
+	}
+	if problem == nil && len(v.Open) > 0 {
+		problem = attestation.Unknown("%d challenges were made while others were answered: run it again", len(v.Open))
+	}
+	if problem != nil {
+		f := command.FailureOf(problem)
+		v.Error = &f
+	}
+	return v, problem
 }
 
 func printAnswered(env *command.Env, v answered, rec *registry.Node) {
