@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cocoon-go/cocoon/chain/contracts"
 )
@@ -15,7 +16,7 @@ import (
 type Registry struct {
 	Paused       bool                  `json:"paused"`
 	Threshold    uint8                 `json:"threshold"` // of governance
-	Keys         []string              `json:"keys"`      // of governance, by index
+	Keys         map[uint8]string      `json:"keys"`      // of governance, by number, as approvals name them
 	Measurements []ListedMeasurement   `json:"measurements"`
 	Models       []ListedModel         `json:"models"`
 	CAKeys       []ListedCA            `json:"ca_keys"`
@@ -32,7 +33,7 @@ type Registry struct {
 type ListedMeasurement struct {
 	Digest string `json:"digest"`
 	Status string `json:"status"` // "accepted", or what else its flags say
-	Since  uint32 `json:"since"`  // Unix seconds
+	Since  string `json:"since"`  // RFC 3339; empty: from the beginning
 }
 
 // ListedModel is a model of the list.
@@ -62,16 +63,19 @@ type NameText struct {
 func Describe(s *contracts.RootState) *Registry {
 	r := &Registry{
 		Paused: s.Paused, Threshold: s.Governance.Threshold, NextProposal: s.NextProposal, Params: ParamsValue(s.Params),
-		Keys: []string{}, Measurements: []ListedMeasurement{}, Models: []ListedModel{}, CAKeys: []ListedCA{}, Revoked: []string{},
+		Keys: map[uint8]string{}, Measurements: []ListedMeasurement{}, Models: []ListedModel{}, CAKeys: []ListedCA{}, Revoked: []string{},
 		Floors: map[string][]NameText{}, NodeCode: codeText(s.Node), PlatformCode: codeText(s.Platform), VerifierCode: codeText(s.Verifier),
 	}
-	for _, i := range slices.Sorted(maps.Keys(s.Governance.Keys)) {
-		k := s.Governance.Keys[i]
-		r.Keys = append(r.Keys, hex.EncodeToString(k[:]))
+	for i, k := range s.Governance.Keys {
+		r.Keys[i] = hex.EncodeToString(k[:])
 	}
 	for _, d := range digests(s.Measurements) {
 		m := s.Measurements[d]
-		r.Measurements = append(r.Measurements, ListedMeasurement{hex.EncodeToString(d[:]), measurementText(m, true), m.Since})
+		since := ""
+		if m.Since != 0 {
+			since = time.Unix(int64(m.Since), 0).UTC().Format(time.RFC3339)
+		}
+		r.Measurements = append(r.Measurements, ListedMeasurement{hex.EncodeToString(d[:]), measurementText(m, true), since})
 	}
 	for _, d := range digests(s.Models) {
 		r.Models = append(r.Models, ListedModel{hex.EncodeToString(d[:]), s.Models[d].Licence, s.Models[d].URL})

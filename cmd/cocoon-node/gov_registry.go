@@ -19,7 +19,7 @@ import (
 // registryReport is what `gov show` prints of a registry.
 type registryReport struct {
 	Address attestation.Address `json:"registry"`
-	Block   uint32              `json:"block"` // of the masterchain, whose proof this is
+	Block   uint32              `json:"block"` // of the masterchain, whose proof this is; 0: not read from a chain
 	*host.Registry
 	Verifiers *verifierSet            `json:"verifiers"` // null: none are listed
 	Proposals map[uint32]openProposal `json:"proposals"` // by number
@@ -80,15 +80,19 @@ func (r *registryReport) print(env *command.Env, params contracts.Params) error 
 }
 
 func (r *registryReport) write(w io.Writer, params contracts.Params) {
-	fmt.Fprintf(w, "registry      %v (block %d)\nregistration  %s\ngovernance    %d of %d keys\n", r.Address, r.Block,
+	from := fmt.Sprintf("block %d", r.Block)
+	if r.Block == 0 {
+		from = "not read from a chain"
+	}
+	fmt.Fprintf(w, "registry      %v (%s)\nregistration  %s\ngovernance    %d of %d keys\n", r.Address, from,
 		map[bool]string{true: "paused", false: "open"}[r.Paused], r.Threshold, len(r.Keys))
-	for i, k := range r.Keys {
-		fmt.Fprintf(w, "  key %-8d %s\n", i, k)
+	for _, i := range slices.Sorted(maps.Keys(r.Keys)) {
+		fmt.Fprintf(w, "  key %-8d %s\n", i, r.Keys[i])
 	}
 	for _, m := range r.Measurements {
 		since := ""
-		if m.Since != 0 { // else from the beginning
-			since = " since " + unix(m.Since)
+		if m.Since != "" { // else from the beginning
+			since = " since " + m.Since
 		}
 		fmt.Fprintf(w, "measurement   %s  %s%s\n", m.Digest, m.Status, since)
 	}

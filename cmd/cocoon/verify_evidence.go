@@ -168,6 +168,9 @@ func notEvidence(name string, data []byte, bundleErr error) error {
 	if len(data) == 0 {
 		return attestation.BadInput("%s is empty: give a file with evidence", name)
 	}
+	if k := command.KindOf(data); k != "" {
+		return attestation.BadInput("%s is %v, and no evidence: a node's evidence is in its bundle", name, k)
+	}
 	return attestation.BadInput("%s is no evidence of a kind that is known here: give a TDX or SGX quote, an SEV-SNP report, a TPM's or GPU's evidence, tokens of NVIDIA's service, or a bundle", name)
 }
 

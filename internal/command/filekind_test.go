@@ -2,6 +2,8 @@ package command
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -31,6 +33,27 @@ func TestNotA(t *testing.T) {
 	for k, text := range fileKinds {
 		if text == "" || KindOf([]byte(k)) != k {
 			t.Errorf("%s: %q, %q", k, text, KindOf([]byte(k)))
+		}
+	}
+}
+
+// TestTooLarge: a file that is too large is named by what it is.
+func TestTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for head, want := range map[string]string{"cocoon/bundle/v1": " is a bundle, and larger than 100 bytes", "": " is larger than 100 bytes"} {
+		if err := os.WriteFile(path, append([]byte(head), make([]byte, 100)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if head == "" {
+			if _, err := ReadFile(path, 100); err != nil {
+				t.Error(err)
+			}
+			if err := os.WriteFile(path, make([]byte, 101), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := ReadFile(path, 100); err == nil || err.Error() != path+want {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }

@@ -24,6 +24,9 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 		return nil, attestation.BadInput("%w", err)
 	}
 	if int64(len(data)) > limit {
+		if k := KindOf(data); k != "" {
+			return nil, attestation.BadInput("%s is %v, and larger than %d bytes", path, k, limit)
+		}
 		return nil, attestation.BadInput("%s is larger than %d bytes", path, limit)
 	}
 	return data, nil
