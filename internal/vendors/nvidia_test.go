@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -181,5 +182,32 @@ func TestFetchKeys(t *testing.T) {
 	answer = []byte("{}")
 	if _, err := c.Fetch(t.Context(), v, "", tokens, nil, now); fault.FamilyOf(err) != fault.FamilyUnknown {
 		t.Errorf("no keys: %v", err)
+	}
+}
+
+// TestFetchManyGPUs: what all devices of a board lack is asked for together, so
+// their number does not matter.
+func TestFetchManyGPUs(t *testing.T) {
+	g, c, v := newGPU(t)
+	var items []map[string]string
+	for i := range 16 {
+		d := must[*sim.NVIDIADevice](t)(g.vendor.NewDevice(sim.NVIDIADeviceConfig{ID: [8]byte{2, byte(i)}}))
+		var chain []byte
+		for j, x := range d.Chain {
+			chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: x.Raw})...)
+			if j+1 < len(d.Chain) {
+				g.links = append(g.links, [2]*x509.Certificate{x, d.Chain[j+1]})
+			}
+		}
+		raw := must[[]byte](t)(d.Report(g.vendor, sim.NVIDIAReport{}))
+		items = append(items, map[string]string{"evidence": base64.StdEncoding.EncodeToString(raw), "certificate": base64.StdEncoding.EncodeToString(chain)})
+	}
+	evidence := must[[]byte](t)(json.Marshal(items))
+	_, err := v.VerifyEvidence("", evidence, nil, now)
+	if n := len(attestation.MissingDocuments(err)); n < 16+2 {
+		t.Errorf("%d documents are missing at first: %v", n, err)
+	}
+	if _, err := c.Fetch(t.Context(), v, "", evidence, nil, now); err != nil {
+		t.Error(err)
 	}
 }
