@@ -51,7 +51,7 @@ func (d *dweller) checkBook() {
 	if owed != s.Owed {
 		d.t.Errorf("a node says that it owes %d, its book says %d", s.Owed, owed)
 	}
-	if b := d.Balance(d.node).Uint64(); b+d.lacks() < s.Protected() {
+	if b := d.Balance(d.node).Uint64(); b < s.Protected() {
 		d.t.Errorf("a node holds %d and owes %d", b, s.Protected())
 	}
 	if d.honest && len(s.Book.Settled) != 0 {

@@ -94,7 +94,6 @@ func (c *crossing) goAway() {
 	}
 	c.rest(c.start.Params.Unbonding + 1)
 	for _, d := range c.nodes {
-		d.makeUp()
 		for _, a := range []*tvmtest.Actor{d.operator, c.client, c.attacker, c.anybody} {
 			if s := d.state(); s.Book.Credits[a.Address] > 0 || a == d.operator && s.Unbonding > 0 {
 				c.insist(a, d.node, ValueSmall, &Withdraw{QueryID: uint64(c.Now)})

@@ -26,9 +26,6 @@ func (c *crossing) judgeNode(d *dweller, before *NodeState, x tvmtest.Delivery) 
 			c.asked = append(c.asked, &question{d.node, after.Epoch + 1, m.LT, after.Pending.ClaimsDigest, after.Pending.Check, false})
 		}
 	}
-	if x.Bounced && x.Op() == opPayout {
-		d.returned++
-	}
 	if after.Epoch != before.Epoch {
 		d.judgeEpoch(before, after)
 	} else if before.Status == StatusActive && after.Status != StatusActive {

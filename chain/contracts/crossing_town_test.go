@@ -50,8 +50,7 @@ type dweller struct {
 	boots byte
 	flees bool
 
-	returned uint64            // payouts that came back
-	before   map[uint32]uint64 // what it had lost when an epoch began
+	before map[uint32]uint64 // what it had lost when an epoch began
 
 	challenged map[[32]byte]uint32 // epochs of receipts that the client asked for
 

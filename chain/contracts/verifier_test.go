@@ -350,7 +350,7 @@ func TestVerifierPayoutBounces(t *testing.T) {
 	f.toVerifier(0, f.anybody, ValueWithdrawVerifier, &WithdrawVerifier{})
 	s := f.verifierState(0)
 	back := s.Credits[f.anybody.Address]
-	if back < credit || back > credit+ValueWithdrawVerifier || s.Owed != back {
+	if back < credit-bounceCost || back > credit || s.Owed != back {
 		t.Errorf("of a credit of %d, %d are owed again: %+v", credit, back, s)
 	}
 	f.anybody.Refuse = false
