@@ -132,9 +132,7 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 	wait.Go(func() { n.keepHeads(ctx, proc, e) })
 	wait.Go(func() { cancel(n.renewal(ctx, e)) })
 	wait.Go(func() { cancel(n.watch(ctx, e)) })
-	if err := n.anchor(ctx, proc); err != nil {
-		return err
-	}
+	n.anchor(ctx, proc, rec)
 	return context.Cause(ctx)
 }
 

@@ -45,7 +45,7 @@ type Options struct {
 	Public       string             // URL of the relay for clients, default http://LISTEN
 	Endorsements []endorse.File     // served to clients, and given to each enclave
 	Engine       []byte             // of [ParseEngine]; default: the embedded engine
-	AnchorEvery  time.Duration      // default 10 minutes; not more often than the registry allows
+	AnchorEvery  time.Duration      // default half of the registry's merge delay; not more often than the registry allows
 	Again        bool               // register a node that its operator unregistered
 	Log          *slog.Logger       // default: silence
 	// RenewEndorsements, when set, reads Endorsements anew: at most once a minute,
@@ -107,9 +107,6 @@ func Up(ctx context.Context, o Options) error {
 	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
-	}
-	if o.AnchorEvery <= 0 {
-		o.AnchorEvery = 10 * time.Minute
 	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, LogDir), 0o700); err != nil {
 		return err

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -242,72 +241,4 @@ func laterRegistration(tdx []byte, heads *attestation.Heads, query uint64) (*cel
 	}
 	m := &contracts.RegisterTDXAgain{QueryID: query, Heads: heads, TDBody: body, Signature: signature}
 	return m.Body()
-}
-
-// anchor puts the log's head on the chain whenever it grew, until ctx ends.
-func (n *node) anchor(ctx context.Context, proc *process) error {
-	tick := time.NewTicker(n.AnchorEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := n.anchorOnce(ctx, proc); err != nil && ctx.Err() == nil {
-			n.Log.Warn("anchoring failed; it is tried again", "err", err)
-		}
-	}
-}
-
-// ParseAnchor reads what an enclave answers at /log/anchor. Nothing of it is
-// verified: the contract does.
-func ParseAnchor(data []byte) (*contracts.SignedHead, error) {
-	var v struct {
-		Epoch     uint32 `json:"epoch"`
-		Size      uint64 `json:"size"`
-		Root      []byte `json:"root"`
-		Signature []byte `json:"signature"`
-	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return nil, attestation.BadInput("the enclave's anchor can't be read: %w", err)
-	}
-	if len(v.Root) != 32 || len(v.Signature) != 64 {
-		return nil, attestation.BadInput("the enclave's anchor has a root of %d and a signature of %d bytes", len(v.Root), len(v.Signature))
-	}
-	return &contracts.SignedHead{
-		Anchor: contracts.Anchor{Epoch: v.Epoch, Size: v.Size, Root: [32]byte(v.Root)}, Signature: [64]byte(v.Signature),
-	}, nil
-}
-
-func (n *node) anchorOnce(ctx context.Context, proc *process) error {
-	ctx, cancel := context.WithTimeout(ctx, max(time.Minute, n.AnchorEvery))
-	defer cancel()
-	v, err := proc.head(ctx)
-	if err != nil {
-		return err
-	}
-	rec, err := n.op.Record(ctx)
-	if err != nil {
-		return err
-	}
-	if v.Size <= rec.Anchor.Size {
-		return nil // nothing new
-	}
-	m := &contracts.AnchorExternal{Anchor: v.Anchor, Signature: v.Signature}
-	if wait := time.Until(rec.Anchor.Time.Add(rec.AnchorInterval)); wait > 0 {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-	_, err = n.op.Client.SendExternal(ctx, n.op.Node, nil, m.Body(), func(a *chain.Account) bool {
-		r, err := registry.NodeOf(a)
-		return err == nil && r.Anchor.Size >= v.Size
-	})
-	if err == nil {
-		n.Log.Info("anchored", "size", v.Size)
-	}
-	return err
 }

@@ -62,11 +62,10 @@ func (f *upFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.Public, "public-url", "", "`URL` of the relay for clients (default: http:// and the address)")
 	fs.StringVar(&f.Program, "enclave", "", "the cocoon-enclave `program` (default: beside this one)")
 	fs.BoolVar(&f.Again, "again", false, "register a node that was unregistered")
-	f.AnchorEvery = 10 * time.Minute
-	fs.Func("anchor-every", "`time` between anchors (default 10m)", func(s string) error {
+	fs.Func("anchor-every", "`time` between anchors (default: half of the registry's merge delay)", func(s string) error {
 		d, err := time.ParseDuration(s)
 		if err != nil || d <= 0 {
-			return errors.New("want a duration such as 10m")
+			return errors.New("want a duration such as 5m")
 		}
 		f.AnchorEvery = d
 		return nil
