@@ -50,8 +50,18 @@ then serves until it gets SIGINT or SIGTERM. Nothing on the chain has value.
 Flags:
 `
 
-// run serves a chain until ctx ends. Standard output gets the global config.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+// config is what the flags ask for.
+type config struct {
+	options  devnet.Options
+	network  networkFlags
+	clock    *clock
+	out      string // for the global config; empty: standard output
+	seedFile string // for the faucet's secret; empty: none
+	orders   string // address that takes orders; empty: none
+}
+
+// parse reads the flags. What it has to say of them goes to stderr.
+func parse(args []string, stderr io.Writer) (*config, error) {
 	fs := flag.NewFlagSet("devnet", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
@@ -60,17 +70,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprint(fs.Output(), "\nExample:\n  devnet --dir ./chain --out ton-global.json --faucet-seed faucet.seed\n"+
 			"  devnet --network ./net --enclave ./bin/cocoon-enclave\n")
 	}
+	c := &config{clock: &clock{}}
+	o := &c.options
+	o.Now, o.Accounts = c.clock.now, map[attestation.Address]uint64{}
 	var (
-		o        devnet.Options
-		out      = fs.String("out", "", "write the global config to this `file` instead of standard output")
-		seedOut  = fs.String("faucet-seed", "", "write the secret of the faucet's V5R1 wallet, 64 hex digits, to this `file` (mode 0600)")
-		accounts = map[attestation.Address]uint64{}
 		globalID = fs.Int("chain-id", devnet.DefaultGlobalID, "chain id of a new chain")
-		whole    networkFlags
 		verbose  = fs.Bool("v", false, "log what liteservers do")
 		manual   = fs.Bool("manual", false, "make no block but the first ones and those that --control asks for")
-		orders   = fs.String("control", "", "take orders (mine, clock, grant, fault, disconnect, status) over HTTP at this loopback `address`")
 	)
+	fs.StringVar(&c.out, "out", "", "write the global config to this `file` instead of standard output")
+	fs.StringVar(&c.seedFile, "faucet-seed", "", "write the secret of the faucet's V5R1 wallet, 64 hex digits, to this `file` (mode 0600)")
+	fs.StringVar(&c.orders, "control", "", "take orders (mine, clock, grant, fault, disconnect, status) over HTTP at this loopback `address`")
 	fs.StringVar(&o.Dir, "dir", "", "keep the chain in this `directory`; default: in memory")
 	fs.BoolVar(&o.Repair, "repair", false, "go on before a damaged block of --dir; the blocks behind it are lost")
 	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of the first liteserver, IPv4; the others get the ports after it")
@@ -78,37 +88,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.IntVar(&o.Validators, "validators", 1, "number of validators of a new chain")
 	fs.DurationVar(&o.BlockInterval, "interval", 200*time.Millisecond, "time between blocks")
 	fs.BoolVar(&o.DeferInternal, "defer", false, "deliver internal messages one block later, as a busy network does")
-	fs.StringVar(&whole.dir, "network", "", "make a registry and a simulated platform too, with a policy, a wallet and a governor's key, in this new `directory`")
-	fs.StringVar(&whole.enclave, "enclave", "", "the cocoon-enclave `program` that the registry of --network lists")
-	fs.BoolVar(&whole.stakes, "stakes", false, "nodes of --network need a stake of 10 coins, and can lose it")
-	fs.IntVar(&whole.verifiers, "verifiers", 0, "`number` of verifiers that the registry of --network lists, all of whom must sign; makes a simulated AMD machine too, which needs them")
+	fs.StringVar(&c.network.dir, "network", "", "make a registry and a simulated platform too, with a policy, a wallet and a governor's key, in this new `directory`")
+	fs.StringVar(&c.network.enclave, "enclave", "", "the cocoon-enclave `program` that the registry of --network lists")
+	fs.BoolVar(&c.network.stakes, "stakes", false, "nodes of --network need a stake of 10 coins, and can lose it")
+	fs.IntVar(&c.network.verifiers, "verifiers", 0, "`number` of verifiers that the registry of --network lists, all of whom must sign; makes a simulated AMD machine too, which needs them")
 	fs.Func("fund", "on a new chain, give an address a balance: `ADDRESS=COINS`; may be repeated", func(s string) error {
 		a, n, err := parseFund(s)
-		if _, twice := accounts[a]; twice && err == nil {
+		if _, twice := o.Accounts[a]; twice && err == nil {
 			err = errors.New("the address is there twice")
 		}
 		if err == nil {
-			accounts[a] = n
+			o.Accounts[a] = n
 		}
 		return err
 	})
 	if err := fs.Parse(args); err != nil {
-		return err
+		return nil, err
 	}
 	if fs.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	if o.BlockInterval <= 0 {
-		return errors.New("--interval must be positive")
+		return nil, errors.New("--interval must be positive")
 	}
 	if *globalID < -1<<31 || *globalID > 1<<31-1 {
-		return fmt.Errorf("--chain-id %d: want a 32-bit number", *globalID)
+		return nil, fmt.Errorf("--chain-id %d: want a 32-bit number", *globalID)
 	}
 	if n := chain.NetworkOf(int32(*globalID)); n != chain.Devnet {
-		return fmt.Errorf("--chain-id %d is %s's: what is signed for this chain would be good there", *globalID, n)
+		return nil, fmt.Errorf("--chain-id %d is %s's: what is signed for this chain would be good there", *globalID, n)
 	}
 	if o.Liteservers < 1 || o.Validators < 1 {
-		return errors.New("--liteservers and --validators: want at least 1")
+		return nil, errors.New("--liteservers and --validators: want at least 1")
 	}
 	if *manual {
 		o.BlockInterval = -1
@@ -124,59 +134,70 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := os.Stat(filepath.Join(o.Dir, "chain.json")); err == nil && o.Dir != "" && given["fund"] {
 		fmt.Fprintf(stderr, "devnet: %s holds a chain already: --fund was for a new one, and changes nothing\n", o.Dir)
 	}
-	clock := &clock{}
-	o.Now = clock.now
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
 	}
 	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	o.Accounts = accounts
-	for name, path := range map[string]string{"--out": *out, "--faucet-seed": *seedOut} {
+	return c, nil
+}
+
+// run serves a chain until ctx ends. Standard output gets the global config.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	c, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	for name, path := range map[string]string{"--out": c.out, "--faucet-seed": c.seedFile} {
 		if err := writable(name, path); err != nil {
 			return err
 		}
 	}
 	var ln net.Listener
-	if *orders != "" {
+	if c.orders != "" {
 		var err error
-		if ln, err = listen(*orders); err != nil {
+		if ln, err = listen(c.orders); err != nil {
 			return err
 		}
 		defer ln.Close()
 	}
-	c, err := whole.start(ctx, o)
+	dev, err := c.network.start(ctx, c.options)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	clock.catchUp(c.Head().UTime)
-	if *seedOut != "" {
-		seed := hex.EncodeToString(c.FaucetWallet().Seed()) + "\n"
-		if err := writeFile(*seedOut, []byte(seed), 0o600); err != nil {
-			return err
-		}
-	}
-	cfg := c.GlobalConfig()
-	if *out == "" {
-		if _, err := stdout.Write(cfg); err != nil {
-			return err
-		}
-	} else if err := writeFile(*out, cfg, 0o644); err != nil {
+	defer dev.Close()
+	c.clock.catchUp(dev.Head().UTime)
+	if err := c.write(dev, stdout); err != nil {
 		return err
 	}
-	faucet, err := chain.NewWallet(c.FaucetWallet(), c.GlobalID())
+	faucet, err := chain.NewWallet(dev.FaucetWallet(), dev.GlobalID())
 	if err != nil {
 		return err
 	}
 	if ln != nil {
-		(&control{chain: c, clock: clock}).serve(ctx, ln)
+		(&control{chain: dev, clock: c.clock}).serve(ctx, ln)
 		fmt.Fprintf(stderr, "devnet: takes orders at http://%s\n", ln.Addr())
 	}
-	fmt.Fprintf(stderr, "devnet: chain %d, block %d, liteserver %s, faucet %s\n", c.GlobalID(), c.Head().ID.SeqNo, c.Liteservers()[0].Addr(), faucet.Address())
+	fmt.Fprintf(stderr, "devnet: chain %d, block %d, liteserver %s, faucet %s\n", dev.GlobalID(), dev.Head().ID.SeqNo, dev.Liteservers()[0].Addr(), faucet.Address())
 	<-ctx.Done()
-	fmt.Fprintf(stderr, "devnet: stopped at block %d\n", c.Head().ID.SeqNo)
-	return c.Close()
+	fmt.Fprintf(stderr, "devnet: stopped at block %d\n", dev.Head().ID.SeqNo)
+	return dev.Close()
+}
+
+// write writes what others need to use the chain.
+func (c *config) write(dev *devnet.Chain, stdout io.Writer) error {
+	if c.seedFile != "" {
+		seed := hex.EncodeToString(dev.FaucetWallet().Seed()) + "\n"
+		if err := writeFile(c.seedFile, []byte(seed), 0o600); err != nil {
+			return err
+		}
+	}
+	cfg := dev.GlobalConfig()
+	if c.out == "" {
+		_, err := stdout.Write(cfg)
+		return err
+	}
+	return writeFile(c.out, cfg, 0o644)
 }
 
 // parseFund reads ADDRESS=COINS; coins may have up to nine decimals.
