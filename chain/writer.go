@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -506,8 +507,8 @@ func (c *Client) WaitAccount(ctx context.Context, addr attestation.Address, done
 	}
 }
 
-// coins writes an amount of nanocoins as coins.
+// coins writes an amount of nanocoins as coins, without zeros that say nothing.
 func coins(nano *big.Int) string {
 	whole, rest := new(big.Int).QuoRem(nano, big.NewInt(1e9), new(big.Int))
-	return fmt.Sprintf("%s.%09d", whole, rest.Abs(rest))
+	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%s.%09d", whole, rest.Abs(rest)), "0"), ".")
 }

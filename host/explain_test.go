@@ -72,7 +72,7 @@ func TestExplain(t *testing.T) {
 		{contracts.RestorePlatform{PlatformID: [32]byte{2}}, nil, contracts.CodeNotFound},
 		{contracts.CancelProposal{Number: 6}, []string{fmt.Sprintf("proposal 6: waits: measurement 03%062x from not listed to accepted; -> withdrawn", 0)}, 0},
 		{contracts.CancelProposal{Number: 7}, []string{"proposal 7: does not wait -> withdrawn"}, contracts.CodeNotFound},
-		{contracts.SetParams{Params: params}, []string{"minimum stake: 100.000000000 coins -> 200.000000000 coins", "merge delay: 10m0s -> 20m0s"}, 0},
+		{contracts.SetParams{Params: params}, []string{"minimum stake: 100 coins -> 200 coins", "merge delay: 10m0s -> 20m0s"}, 0},
 	} {
 		e := Explain(tt.action, s)
 		var got []string

@@ -21,7 +21,7 @@ func TestJudged(t *testing.T) {
 		code int
 		want string
 	}{
-		"stake":       {func(s *contracts.RootState) { s.Params.MinStake = 5e9 }, contracts.CodeStake, "has a stake of 0.000000000 coins, registry"},
+		"stake":       {func(s *contracts.RootState) { s.Params.MinStake = 5e9 }, contracts.CodeStake, "has a stake of 0 coins, registry"},
 		"paused":      {func(s *contracts.RootState) { s.Paused = true }, contracts.CodePaused, "takes no registrations now"},
 		"measurement": {func(s *contracts.RootState) { clear(s.Measurements) }, contracts.CodeMeasurement, "does not list measurement"},
 		"CA key":      {func(s *contracts.RootState) { clear(s.CAKeys) }, contracts.CodeCAKey, "does not list the key"},

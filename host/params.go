@@ -126,7 +126,7 @@ func explainParams(now, old contracts.Params) *Effect {
 	return e
 }
 
-func coinsText(nano uint64) string { return fmt.Sprintf("%d.%09d coins", nano/1e9, nano%1e9) }
+func coinsText(nano uint64) string { return command.Coins(nano) + " coins" }
 
 func secondsText(s uint64) string {
 	const day = 86400

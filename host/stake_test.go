@@ -40,15 +40,15 @@ func TestLeavingForeseen(t *testing.T) {
 	l := newLeaver(t, 5)
 	o := l.op
 	l.anchored(5)
-	l.free(o, unstakes(o, leaverStake+1), contracts.CodeNoStake, "has a stake of 20.000000000 coins, not of 20.000000001 coins")
-	l.free(o, unstakes(o, leaverStake-5e9+1), contracts.CodeLive, "takes a stake of 5.000000000 coins: it has 20.000000000 coins, and 15.000000000 coins can leave now; all of it after `cocoon-node unregister`")
+	l.free(o, unstakes(o, leaverStake+1), contracts.CodeNoStake, "has a stake of 20 coins, not of 20.000000001 coins")
+	l.free(o, unstakes(o, leaverStake-5e9+1), contracts.CodeLive, "takes a stake of 5 coins: it has 20 coins, and 15 coins can leave now; all of it after `cocoon-node unregister`")
 	l.free(o, withdraws(o, 0), contracts.CodeNoCredit, "has nothing to pay out")
 	l.free(o, withdraws(o, 1e9), contracts.CodeBalance, "can spare 0.3")
 	l.did(o.Unstake(t.Context(), leaverStake-5e9), o)
 	l.did(o.Withdraw(t.Context(), 3e8), o)
 	at := clock(must(o.Record(t.Context())).State.Book.UnbondingAt)
 	l.challengeLog(3)
-	l.free(o, withdraws(o, 0), contracts.CodeNoCredit, "nothing to pay out; 15.000000000 coins are on their way out, to be withdrawn from "+at+", and not while a challenge is open: ")
+	l.free(o, withdraws(o, 0), contracts.CodeNoCredit, "nothing to pay out; 15 coins are on their way out, to be withdrawn from "+at+", and not while a challenge is open: ")
 	if done, err := o.Answer(t.Context(), l.source()); len(done) != 1 || err != nil {
 		t.Fatal(done, err)
 	}
@@ -68,7 +68,7 @@ func TestLeavingForeseen(t *testing.T) {
 	l.free(o, o.Unregister, contracts.CodeNotRegistered, "is not registered any more: its operator unregistered the node at ")
 	l.did(o.Unstake(t.Context(), 5e9), o)
 	at = clock(must(o.Record(t.Context())).State.Book.UnbondingAt)
-	l.free(o, unstakes(o, 1), contracts.CodeNoStake, "; 5.000000000 coins are on their way out, to be withdrawn from "+at)
+	l.free(o, unstakes(o, 1), contracts.CodeNoStake, "; 5 coins are on their way out, to be withdrawn from "+at)
 	l.pass(3*24*time.Hour + time.Minute)
 	l.did(o.Withdraw(t.Context(), 0), o)
 	if s := must(o.Record(t.Context())).State; s.Stake+s.Unbonding != 0 {
@@ -218,7 +218,7 @@ func TestStakeDeploys(t *testing.T) {
 			if got := acc.Balance.Uint64(); rec.Stake != 3e9 || got > most || got < most-1e7 {
 				t.Errorf("step %d %v: a stake of %d, and a balance of %d", at, after, rec.Stake, got)
 			}
-			if !strings.Contains(strings.Join(notes, "\n"), "has no contract yet: it is deployed with 0.500000000 coins") {
+			if !strings.Contains(strings.Join(notes, "\n"), "has no contract yet: it is deployed with 0.5 coins") {
 				t.Errorf("step %d %v: notes %q", at, after, notes)
 			}
 		}
@@ -302,9 +302,9 @@ func TestStakeChecks(t *testing.T) {
 		"challenges":                   {func(s *contracts.NodeState) { s.Unbonding, s.Book.Challenges = 7, late }, withdraw(1e9, 0), contracts.CodeFrozen, "00, not answered until " + clock(2) + ", and open until somebody settles it; and 2 more"},
 		"a challenge, and a surplus":   {func(s *contracts.NodeState) { s.Unbonding, s.Book.Challenges = 7, open }, withdraw(1e9, 1), 0, ""},
 		"all of the surplus":           {same, withdraw(contracts.NodeReserve+20+9, 9), 0, ""},
-		"more":                         {same, withdraw(contracts.NodeReserve+20+9, 10), contracts.CodeBalance, "can spare 0.000000000 coins"},
+		"more":                         {same, withdraw(contracts.NodeReserve+20+9, 10), contracts.CodeBalance, "can spare 0 coins"},
 		"more than is said":            {same, withdraw(contracts.NodeReserve+20+storageDue+3, 1e9), contracts.CodeBalance, "can spare 0.000000003 coins"},
-		"less than the reserve":        {same, withdraw(7, 10), contracts.CodeBalance, "can spare 0.000000000 coins"},
+		"less than the reserve":        {same, withdraw(7, 10), contracts.CodeBalance, "can spare 0 coins"},
 		"a smaller reserve, when over": {func(s *contracts.NodeState) { s.Expires = now }, withdraw(contracts.NodeReserveRetired+20+9, 9), 0, ""},
 		"more, when over":              {func(s *contracts.NodeState) { s.Expires = now }, withdraw(contracts.NodeReserveRetired+20+9, 10), contracts.CodeBalance, ""},
 	} {

@@ -112,8 +112,9 @@ func (r *registryReport) write(w io.Writer, params contracts.Params) {
 		fmt.Fprintf(w, "revoked       machine %s\n", id)
 	}
 	printVerifiers(w, r.Verifiers)
+	fmt.Fprintln(w, "parameters")
 	for _, p := range host.Lines(params) {
-		fmt.Fprintf(w, "%-22s %s\n", p.Name, p.Text)
+		fmt.Fprintf(w, "  %-42s %s\n", p.Name, p.Text)
 	}
 	fmt.Fprintf(w, "nodes         %d\nnext proposal %d\n", r.Nodes, r.NextProposal)
 	for _, n := range slices.Sorted(maps.Keys(r.Proposals)) {
