@@ -73,12 +73,13 @@ func Main(m *testing.M) int {
 // demo's folder as demo, its policy, chain and registry in the configuration
 // directory config/cocoon, what the policy names as $ROOT, $MEASUREMENT and
 // $MODEL, and what runs as $RELAY, $BASE_URL, $NODE_DIR and
-// $RUNNING (the folder of the running demo). $WALLET is its operator's key, for
-// one script at a time. $BIN holds the programs.
+// $RUNNING (the folder of the running demo). $BIN holds the programs.
 //
 // Every command of the program must be in a script. Script commands beside
 // testscript's own:
 //
+//	wallet                     makes $WALLET the key of the demo's operator, which
+//	                           belongs to one script at a time until its end
 //	exits CODE PROGRAM ARG...  runs, and compares the exit code; when it is not
 //	                           0, no file may have changed, and standard error
 //	                           must have a reason
@@ -100,8 +101,8 @@ func Scripts(t *testing.T, commands []*command.Command) {
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") == "1",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "jsonkeys": jsonKeys, "jsonis": jsonIs, "flip": flip, "unhex": unhex, "interrupt": interrupt,
-			"unpaid": unpaid("demo/ton-global.json", func(ts *testscript.TestScript) string { return ts.Getenv("WALLET") }, func(*testscript.TestScript) func() time.Time { return time.Now }),
+			"exits": exits, "jsonkeys": jsonKeys, "jsonis": jsonIs, "flip": flip, "unhex": unhex, "interrupt": interrupt, "wallet": d.takeWallet,
+			"unpaid": unpaid("demo/ton-global.json", walletOf, func(*testscript.TestScript) func() time.Time { return time.Now }),
 		},
 		Setup: func(e *testscript.Env) error { return d.setup(e) },
 	})
@@ -141,7 +142,7 @@ func (d *Demo) setup(e *testscript.Env) error {
 		"HOME": filepath.Join(work, "home"), "XDG_CONFIG_HOME": filepath.Join(work, "config"),
 		"PATH":  d.Bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"RELAY": d.Relay, "BASE_URL": d.BaseURL, "NODE_DIR": d.NodeDir, "BIN": d.Bin,
-		"RUNNING": filepath.Join(d.Work, d.Dir), "WALLET": d.wallet(),
+		"RUNNING": filepath.Join(d.Work, d.Dir),
 	} {
 		e.Setenv(k, v)
 	}
@@ -168,6 +169,28 @@ func (d *Demo) setup(e *testscript.Env) error {
 		}
 	}
 	return nil
+}
+
+// spends is held by the script that spends from the operator's wallet.
+var spends sync.Mutex
+
+// takeWallet is the script command "wallet".
+func (d *Demo) takeWallet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 || ts.Getenv("WALLET") != "" {
+		ts.Fatalf("usage: wallet, once in a script")
+	}
+	spends.Lock()
+	ts.Defer(spends.Unlock)
+	ts.Setenv("WALLET", d.wallet())
+}
+
+// walletOf returns the file of the wallet that a script has taken.
+func walletOf(ts *testscript.TestScript) string {
+	file := ts.Getenv("WALLET")
+	if file == "" {
+		ts.Fatalf("the script command wallet must come first")
+	}
+	return file
 }
 
 // wallet returns the file with the key of the demo's operator.
