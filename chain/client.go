@@ -296,29 +296,28 @@ func (c *Client) prove(ctx context.Context, s *server, id BlockID) (*proved, err
 		}
 		return c.remember(&proved{h.of(id), path, s.String()}, base, path)
 	}
-	at, links := base, path
+	w, links := way{at: base}, path
 	newBase, newPath := base, path
 	var h blockHeader
-	for at != id {
+	for w.at != id {
 		if len(links) > maxLinks {
 			return nil, attestation.Unknown("block %d is more than %d links from the trusted block: renew it", id.Seqno, maxLinks)
 		}
-		steps, err := s.links(ctx, at, id)
+		steps, err := s.links(ctx, w.at, id)
 		if err != nil {
 			return nil, err
 		}
-		before := at
+		before := w.at
 		for _, l := range steps {
-			if h, err = l.verify(at); err != nil {
+			if h, err = w.step(l); err != nil {
 				return nil, s.lie("the masterchain", err)
 			}
 			links = append(links, l)
-			at = l.to
 			if l.toKey {
-				newBase, newPath = at, slices.Clip(links)
+				newBase, newPath = w.at, slices.Clip(links)
 			}
 		}
-		if at == before || at.Seqno > id.Seqno {
+		if w.at == before || w.at.Seqno > id.Seqno {
 			return nil, s.lie("the masterchain", errors.New("the proof does not lead to the block"))
 		}
 	}
@@ -457,15 +456,15 @@ func (c *Client) ancestor(ctx context.Context, s *server, p *proved, seqno uint3
 	if err != nil {
 		return nil, err
 	}
-	links, at := slices.Clip(p.links), p.ID()
+	w, links := way{at: p.ID()}, slices.Clip(p.links)
 	var h blockHeader
 	for _, l := range steps {
-		if h, err = l.verify(at); err != nil {
+		if h, err = w.step(l); err != nil {
 			return nil, s.lie("an old block", err)
 		}
-		links, at = append(links, l), l.to
+		links = append(links, l)
 	}
-	if at != id {
+	if w.at != id {
 		return nil, s.lie("an old block", errors.New("the proof does not lead to the block"))
 	}
 	return &proved{h.of(id), links, s.String()}, nil

@@ -16,15 +16,15 @@ func JudgeAnswer(b []byte, at BlockID, addr attestation.Address, lt uint64, hash
 	}
 	switch r := resp.(type) {
 	case ton.PartialBlockProof:
+		w := way{at: at}
 		for _, step := range r.Steps {
-			l, err := newLink(step, at)
+			l, err := newLink(step, w.at)
 			if err != nil {
 				return false
 			}
-			if _, err := l.verify(at); err != nil {
+			if _, err := w.step(l); err != nil {
 				return false
 			}
-			at = l.to
 		}
 		return len(r.Steps) > 0
 	case ton.AccountState:

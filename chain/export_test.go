@@ -15,7 +15,7 @@ func VerifyStep(step any, from BlockID) (Block, error) {
 	if err != nil {
 		return Block{}, err
 	}
-	h, err := l.verify(from)
+	h, _, err := l.verify(from)
 	if err != nil {
 		return Block{}, err
 	}

@@ -395,19 +395,20 @@ func VerifyAccountProof(proof []byte, addr attestation.Address, trusted ...Block
 	if of != addr {
 		return nil, attestation.BadInput("account proof: it is about %s, not %s", of, addr)
 	}
-	at := start
-	anchored := slices.Contains(trusted, at)
+	w := way{at: start}
+	anchored := slices.Contains(trusted, start)
 	for i, l := range links {
-		if _, err := l.verify(at); err != nil {
+		if _, err := w.step(l); err != nil {
 			return nil, attestation.False("account proof: link %d: %w", i, err)
 		}
-		at = l.to
-		anchored = anchored || slices.Contains(trusted, at)
+		if slices.Contains(trusted, w.at) {
+			w, anchored = way{at: w.at}, true // what led to it says nothing of it
+		}
 	}
 	if !anchored {
-		return nil, attestation.Unknown("account proof: none of the trusted blocks is on its way; it leads from block %s to %s", start, at)
+		return nil, attestation.Unknown("account proof: none of the trusted blocks is on its way; it leads from block %s to %s", start, w.at)
 	}
-	a, err := parts.verify(at, addr)
+	a, err := parts.verify(w.at, addr)
 	if err != nil {
 		return nil, attestation.False("account proof: %w", err)
 	}
