@@ -98,6 +98,9 @@ func (a *App) dispatch(ctx context.Context, env *Env, args []string) error {
 		return fault.BadInput("a command is needed; `%s help` lists them", a.Name)
 	}
 	env.JSON = asksJSON(args)
+	if len(args) == 2 && slices.Contains([]string{"-h", "-help", "--help"}, args[1]) && a.helpBuiltin(env.Stdout, args[0]) {
+		return nil
+	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		return a.helpOn(env, args[1:])

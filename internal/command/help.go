@@ -34,7 +34,21 @@ func (a *App) helpOn(env *Env, args []string) error {
 		fmt.Fprintf(env.Stdout, "\n`%s help %s` explains the first of them.\n", a.Name, group[0].Name)
 		return nil
 	}
+	if len(args) == 1 && a.helpBuiltin(env.Stdout, args[0]) {
+		return nil
+	}
 	return fault.BadInput("there is no command %q; `%s help` lists them", strings.Join(args, " "), a.Name)
+}
+
+// helpBuiltin explains a command that every program has; false: it is none.
+func (a *App) helpBuiltin(w io.Writer, name string) bool {
+	for _, b := range builtin {
+		if word, _, _ := strings.Cut(b[0], " "); word == name {
+			fmt.Fprintf(w, "Usage: %s %s\n\n%s%s.\n", a.Name, b[0], strings.ToUpper(b[1][:1]), b[1][1:])
+			return true
+		}
+	}
+	return false
 }
 
 // list prints commands in two columns.
