@@ -111,8 +111,8 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	if o.BlockInterval <= 0 {
 		return nil, errors.New("--interval must be positive")
 	}
-	if *globalID < -1<<31 || *globalID > 1<<31-1 {
-		return nil, fmt.Errorf("--chain-id %d: want a 32-bit number", *globalID)
+	if *globalID < -1<<31 || *globalID > 1<<31-1 || *globalID == 0 {
+		return nil, fmt.Errorf("--chain-id %d: want a 32-bit number that is not 0", *globalID)
 	}
 	if n := chain.NetworkOf(int32(*globalID)); n != chain.Devnet {
 		return nil, fmt.Errorf("--chain-id %d is %s's: what is signed for this chain would be good there", *globalID, n)
@@ -125,6 +125,9 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if o.Repair && o.Dir == "" {
+		return nil, errors.New("--repair needs --dir: the chain that is damaged")
+	}
 	if given["chain-id"] {
 		o.GlobalID = int32(*globalID)
 	}

@@ -166,7 +166,7 @@ func TestBadFlags(t *testing.T) {
 		{"--out", filepath.Join(dir, "none", "x.json")}, {"--faucet-seed", dir},
 		{"--interval", "0s"}, {"extra"}, {"--listen", "localhost:1"}, {"--listen", "[::1]:0"}, {"--fund", "x"},
 		{"--fund", attestation.Address{}.String() + "=1.0000000001"}, {"--liteservers", "99"},
-		{"--chain-id", "-239"}, {"--chain-id", "-3"}, {"--chain-id", "4294967057"},
+		{"--chain-id", "-239"}, {"--chain-id", "0"}, {"--repair"}, {"--chain-id", "-3"}, {"--chain-id", "4294967057"},
 		{"--liteservers", "0"}, {"--validators", "0"}, {"--control", "0.0.0.0:0"},
 		{"--fund", attestation.Address{}.String() + "=1", "--fund", attestation.Address{}.String() + "=2"},
 		{"--network", filepath.Join(dir, "new"), "--enclave", "main.go", "--manual"},
