@@ -159,6 +159,8 @@ func LockNode(dir string) (unlock func() error, err error) {
 	lock, err := filelock.Acquire(dir)
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, attestation.BadInput("node directory %w; every node needs its own", err)
+	} else if errors.Is(err, os.ErrNotExist) {
+		return nil, attestation.BadInput("there is no directory %s: name the one that `up` keeps the node in", dir)
 	} else if err != nil {
 		return nil, attestation.BadInput("node directory: %w", err)
 	}

@@ -138,7 +138,7 @@ func checkExecute(root *registry.Root, number uint32) error {
 	p, waits := root.State.Proposals[number]
 	switch {
 	case number >= root.State.NextProposal:
-		return foreseen(contracts.CodeProposalNumber, "there was no proposal %d yet, the next is %d", number, root.State.NextProposal)
+		return foreseen(contracts.CodeProposalNumber, "there is no proposal %d yet, the next is %d", number, root.State.NextProposal)
 	case !waits:
 		return foreseen(contracts.CodeProposalNumber, "proposal %d does not wait: it was carried out at once or executed, or it was withdrawn", number)
 	case root.At.Time.Unix() < int64(p.ExecuteAfter):

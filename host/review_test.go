@@ -175,7 +175,7 @@ func TestForeseenCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRefusal(t, o.Submit(ctx, p), contracts.CodeNotFound, true, "")
-	wantRefusal(t, o.Execute(ctx, 1), contracts.CodeProposalNumber, true, "there was no proposal 1 yet")
+	wantRefusal(t, o.Execute(ctx, 1), contracts.CodeProposalNumber, true, "there is no proposal 1 yet")
 	if after, err := o.Client.Account(ctx, o.Wallet()); err != nil || after.Balance.Cmp(before.Balance) != 0 {
 		t.Errorf("it cost something: %v, %v", after, err)
 	}

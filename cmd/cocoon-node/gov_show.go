@@ -67,8 +67,8 @@ func printUnchecked(env *command.Env, p *host.Proposal) error {
 	if env.JSON {
 		return env.PrintJSON(p)
 	}
-	fmt.Fprintf(env.Stdout, "registry   %v\nchain      %d\nproposal   %d\naction     %s %s\nexpires    %s\napprovals  %d\n",
-		p.Registry, p.ChainID, p.Number, p.Action, valueText(p.Value), p.Expires.UTC().Format(time.RFC3339), len(p.Approvals))
+	fmt.Fprintf(env.Stdout, "registry   %v\nchain      %d\nproposal   %d\naction     %s\nexpires    %s\napprovals  %d\n",
+		p.Registry, p.ChainID, p.Number, actionText(p.Action, p.Value), p.Expires.UTC().Format(time.RFC3339), len(p.Approvals))
 	fmt.Fprintln(env.Stdout, "not checked: what it changes, whether approvals hold, whether it can still be submitted; give --ton-config")
 	return nil
 }
@@ -87,7 +87,7 @@ func writeReview(w io.Writer, r *host.Review) {
 	if r.Waits {
 		when = "after the governance delay: submitted now, it may be executed from " + r.From + " to " + r.Until
 	}
-	fmt.Fprintf(w, "registry   %v\nchain      %d\nproposal   %d\naction     %s %s\n", r.Registry, r.ChainID, r.Number, r.Action, valueText(r.Value))
+	fmt.Fprintf(w, "registry   %v\nchain      %d\nproposal   %d\naction     %s\n", r.Registry, r.ChainID, r.Number, actionText(r.Action, r.Value))
 	writeEffect(w, r.Effect, r.Waits)
 	fmt.Fprintf(w, "happens    %s\nexpires    %s, for approvals and submission\nsigned     digest %s\n", when, r.Expires.UTC().Format(time.RFC3339), r.Digest)
 	for _, s := range r.Signers {
@@ -124,6 +124,11 @@ func effect(p contracts.Proposal, s *contracts.RootState) *host.Effect {
 		return &host.Effect{Means: "its action can't be read: " + err.Error()}
 	}
 	return host.Explain(a, s)
+}
+
+// actionText writes an action with its value, if it takes one.
+func actionText(action string, value json.RawMessage) string {
+	return strings.TrimSuffix(action+" "+valueText(value), " ")
 }
 
 // valueText writes a whole value, as whoever signs it has to read it: on one

@@ -190,6 +190,13 @@ func restsOn(e registry.Epoch) string {
 	return byContract
 }
 
+// anchorLine is the newest anchor. Without one the size is 0 and there is no time.
+type anchorLine struct {
+	Size uint64    `json:"size"`
+	Root string    `json:"root"`
+	Time time.Time `json:"time,omitzero"`
+}
+
 func printNode(env *command.Env, v *nodeView) error {
 	n, slot := v.node, v.slot
 	var epochs []epochLine
@@ -212,15 +219,19 @@ func printNode(env *command.Env, v *nodeView) error {
 			"address": n.Address, "registry": n.Root, "operator": n.Operator, "index": n.Index, "endpoint": n.Endpoint, "status": n.Status,
 			"price_prompt_nano_per_million": n.PromptPrice, "price_completion_nano_per_million": n.CompletionPrice,
 			"stake_nano": n.Stake, "unbonding_nano": n.State.Unbonding, "epochs": epochs, "current_epoch": n.Current,
-			"anchor": map[string]any{"size": n.Anchor.Size, "root": hexOf(n.Anchor.Root), "time": n.Anchor.Time},
+			"anchor": anchorLine{n.Anchor.Size, hexOf(n.Anchor.Root), n.Anchor.Time},
 			"slot":   slot, "machine_revoked": v.revoked, "challenges": challenges, "block": n.At.Seqno, "block_time": n.At.Time.UTC(), "simulated": v.simulated,
 			"proof": v.proof, "relay": stepsJSON(v.relay),
 		})
 	}
+	log := anchored(n.Anchor.Size, n.Anchor.Time)
+	if n.Anchor.Size > 0 {
+		log += fmt.Sprintf("\n          root %x", n.Anchor.Root)
+	}
 	w := env.Stdout
-	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %d receipts anchored at %s\n          root %x\nproved by block %d of %s, root %s, from your trusted block %d (%d bytes)\n",
+	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %s\nproved by block %d of %s, root %s, from your trusted block %d (%d bytes)\n",
 		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
-		n.Anchor.Size, moment(n.Anchor.Time), n.Anchor.Root, v.proof.Block, v.proof.Time.Format(time.RFC3339), v.proof.RootHash, v.proof.Trusted, v.proof.Bytes)
+		log, v.proof.Block, v.proof.Time.Format(time.RFC3339), v.proof.RootHash, v.proof.Trusted, v.proof.Bytes)
 	if v.revoked {
 		fmt.Fprintf(w, "machine   %s\n", machineRevoked)
 	}

@@ -40,7 +40,7 @@ func TestNodeWithoutAnchor(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeNodeLine(&out, &nodeLine{Status: "none"})
-	if got := strings.Count(out.String(), "no time yet"); got != 3 {
-		t.Errorf("%d times that have not come in\n%s", got, &out)
+	if got := strings.Count(out.String(), "nothing anchored yet\n"); got != 2 || strings.Contains(out.String(), "root 00") {
+		t.Errorf("nothing is anchored, but\n%s", &out)
 	}
 }

@@ -128,12 +128,20 @@ func writeNodeLine(w io.Writer, l *nodeLine) {
 		fmt.Fprintf(w, "%v\n  NOT READABLE  %s\n", l.Address, l.Error.Message)
 		return
 	}
-	fmt.Fprintf(w, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  stake       %s\n  log         %d receipts anchored at %s\n",
-		l.Address, l.Status, l.Epoch, moment(l.Expires), l.Endpoint, l.Measurement, l.Prompt, l.Completion, command.Coins(l.Stake), l.AnchorSize, moment(l.AnchorTime))
+	fmt.Fprintf(w, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  stake       %s\n  log         %s\n",
+		l.Address, l.Status, l.Epoch, moment(l.Expires), l.Endpoint, l.Measurement, l.Prompt, l.Completion, command.Coins(l.Stake), anchored(l.AnchorSize, l.AnchorTime))
 	if l.Revoked {
 		fmt.Fprintf(w, "  machine     %s\n", machineRevoked)
 	}
 	writeTrail(indented{w}, l.trail)
+}
+
+// anchored writes what of a node's log the chain holds.
+func anchored(size uint64, at time.Time) string {
+	if size == 0 {
+		return "nothing anchored yet"
+	}
+	return fmt.Sprintf("%d receipts anchored at %s", size, moment(at))
 }
 
 // moment writes a time that may not have come.
