@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"time"
 
 	"github.com/xssnick/tonutils-go/tlb"
 
@@ -72,15 +71,8 @@ func (n *NewRegistry) pay(ctx context.Context, c *chain.Client, wallet ed25519.P
 func (n *NewRegistry) await(ctx context.Context, c *chain.Client) (*registry.Root, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	for {
-		acc, err := c.Account(ctx, n.Address)
-		if err == nil && acc.Active() {
-			return registry.Reader{Reader: c}.Root(ctx, n.Address)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, attestation.Unknown("the registry %v does not appear on the chain: %w; the same command again pays nothing twice", n.Address, ctx.Err())
-		case <-time.After(200 * time.Millisecond):
-		}
+	if _, err := c.WaitAccount(ctx, n.Address, (*chain.Account).Active); err != nil {
+		return nil, fmt.Errorf("the registry does not appear on the chain; the same command again pays nothing twice: %w", err)
 	}
+	return registry.Reader{Reader: c}.Root(ctx, n.Address)
 }

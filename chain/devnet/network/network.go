@@ -7,25 +7,17 @@ package network
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/xssnick/tonutils-go/tlb"
-
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/sim"
-	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/devnet"
 )
-
-// coin is the native coin in nano.
-const coin = 1_000_000_000
 
 // Options says what the registry lists.
 type Options struct {
@@ -105,7 +97,7 @@ func (n *Network) fill(ctx context.Context, o *Options) error {
 	if err := n.write(TONFile, n.Chain.GlobalConfig(), 0o644); err != nil {
 		return err
 	}
-	if err := n.deployRegistry(ctx, *o); err != nil {
+	if err := n.deployRegistry(ctx, o); err != nil {
 		return fmt.Errorf("deploying the registry: %w", err)
 	}
 	policy := attestation.PolicyTOML(attestation.PolicyOptions{
@@ -156,110 +148,6 @@ func (n *Network) writePlatform(c *sim.Collateral) error {
 	}
 	return n.write(filepath.Join(EndorsementsDir, "collateral.json"), data, 0o644)
 }
-
-// deployRegistry deploys the Root contract and funds the operator.
-func (n *Network) deployRegistry(ctx context.Context, o Options) error {
-	gov, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return err
-	}
-	n.Governor = key
-	quorum, err := contracts.NewQuorum(1, gov)
-	if err != nil {
-		return err
-	}
-	params := contracts.DefaultParams()
-	params.AnchorInterval = 1
-	params.MinStake, params.ReceiptLoss, params.ForkLoss = 0, 0, 0
-	if o.Params != nil {
-		o.Params(&params)
-	}
-	state := contracts.NewRoot(quorum, params)
-	state.Platform = contracts.PlatformCodeID()
-	state.Nonce = uint64(time.Now().UnixNano())
-	for _, m := range o.Measurements {
-		state.Measurements[m] = contracts.Measurement{Flags: contracts.MeasurementAccepted, Since: uint32(time.Now().Unix())}
-	}
-	for d, m := range o.Models {
-		state.Models[d] = m
-	}
-	quote, err := n.Platform.Quote(sim.TD{}) // any quote of this platform shows its TCB
-	if err != nil {
-		return err
-	}
-	info, err := contracts.ReadQuote(quote)
-	if err != nil {
-		return err
-	}
-	ca := n.Platform.CAPublicKey()
-	state.AddCAKey(contracts.CAPlatform, contracts.PublicKey{X: [32]byte(ca[:32]), Y: [32]byte(ca[32:])})
-	state.Floors[n.Platform.FMSPC()] = contracts.FloorOf(info.TCB)
-	if err := n.listVerifiers(state); err != nil {
-		return err
-	}
-	if o.State != nil {
-		o.State(state)
-	}
-	addr, init, err := contracts.RootAddress(state)
-	if err != nil {
-		return err
-	}
-	n.Registry = addr
-	cfg, err := chain.ParseGlobalConfig(n.Chain.GlobalConfig())
-	if err != nil {
-		return err
-	}
-	client, err := chain.Dial(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	faucet, err := chain.NewWriter(ctx, client, n.Chain.FaucetWallet(), nil)
-	if err != nil {
-		return err
-	}
-	var si tlb.StateInit
-	if err := tlb.LoadFromCell(&si, init.MustBeginParse()); err != nil {
-		return err
-	}
-	if _, n.Operator, err = ed25519.GenerateKey(rand.Reader); err != nil {
-		return err
-	}
-	id, err := client.ChainID(ctx)
-	if err != nil {
-		return err
-	}
-	wallet, err := chain.NewWallet(n.Operator, id)
-	if err != nil {
-		return err
-	}
-	_, err = faucet.Send(ctx, "registry and operator",
-		chain.Message{To: addr, Amount: nano(10 * coin), StateInit: &si},
-		chain.Message{To: wallet.Address(), Amount: nano(100 * coin), NoBounce: true})
-	if err != nil {
-		return err
-	}
-	return awaitContract(ctx, client, addr)
-}
-
-// awaitContract waits until the chain shows code at an address.
-func awaitContract(ctx context.Context, client *chain.Client, addr attestation.Address) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		acc, err := client.Account(ctx, addr)
-		if err == nil && acc.Active() {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return attestation.Unknown("contract %v does not appear on the chain: %w", addr, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
 
 // writeFile writes a file whole or not at all. (This package can't import what
 // other packages share for that.)

@@ -62,12 +62,15 @@ func (n *Network) makeVerifiers(count int) (err error) {
 		return err
 	}
 	docs, err := n.AMD.Endorsements(time.Now().Add(-time.Hour), time.Now().Add(crlFor))
+	if err != nil {
+		return err
+	}
 	for _, f := range docs {
 		if err := n.write(filepath.Join(EndorsementsDir, f.Name), f.Data, 0o644); err != nil {
 			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // listVerifiers has a new registry list the verifiers. All of them must sign.
