@@ -3,14 +3,16 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/attestation/receipt"
 	"github.com/cocoon-go/cocoon/chain"
+	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/client"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
@@ -18,9 +20,49 @@ import (
 
 // accusation is what a command takes to the contract of a node, once.
 type accusation struct {
+	kind string // "fault" or "challenge": what output calls it
 	node attestation.Address
 	what string // in words, the same for the same files: see host.Operator.Send
-	look func(context.Context) (*client.Fault, error)
+	look func(context.Context, *accuser) (*client.Fault, error)
+	// id names it in the node's record. Zero: not known of one that is over.
+	id func(rec *registry.Node, wallet attestation.Address) [32]byte
+	// show says what became of it, by the record after it.
+	show func(env *command.Env, p *accuser, rec *registry.Node) error
+}
+
+// accuserFlags are the flags of the commands that accuse a node.
+type accuserFlags struct {
+	settings
+	wallet  string
+	collect bool
+}
+
+func (f *accuserFlags) register(fs *flag.FlagSet, accusation string) {
+	f.settings.register(fs)
+	fs.StringVar(&f.wallet, "wallet", "", "`file` with the key of the wallet that pays and is paid")
+	fs.BoolVar(&f.collect, "collect", false, "take what an earlier "+accusation+" by the same files brought")
+}
+
+// accuse takes an accusation to the chain, or collects what it brought.
+func (f *accuserFlags) accuse(ctx context.Context, env *command.Env, a *accusation) error {
+	p, err := f.accuser(ctx, env, env.Args[0])
+	if err != nil {
+		return err
+	}
+	defer p.sess.close()
+	if f.collect {
+		return p.collect(ctx, env, a)
+	}
+	o, err := p.bring(ctx, env, a)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	rec, err := p.record(ctx, a.node)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.show(env, p, rec), o.Told())
 }
 
 // accuser is who pays for accusations, and is paid.
@@ -31,10 +73,10 @@ type accuser struct {
 	payments string // directory that remembers what was begun
 }
 
-// accuser connects to the chain with a wallet. Payments are remembered beside the
-// file that says why. The caller closes the session.
-func (s *settings) accuser(ctx context.Context, env *command.Env, wallet, beside string) (*accuser, error) {
-	data, err := command.ReadFile(wallet, 4<<10)
+// accuser connects to the chain with the wallet. Payments are remembered beside
+// the file that says why. The caller closes the session.
+func (f *accuserFlags) accuser(ctx context.Context, env *command.Env, beside string) (*accuser, error) {
+	data, err := command.ReadFile(f.wallet, 4<<10)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +84,7 @@ func (s *settings) accuser(ctx context.Context, env *command.Env, wallet, beside
 	if p.key, err = chain.ParseWalletKey(string(data)); err != nil {
 		return nil, err
 	}
-	if p.sess, err = s.connect(ctx, env, nil); err != nil {
+	if p.sess, err = f.connect(ctx, env, nil); err != nil {
 		return nil, err
 	}
 	if err := p.address(ctx); err != nil {
@@ -66,6 +108,10 @@ func (p *accuser) address(ctx context.Context) error {
 	return nil
 }
 
+func (p *accuser) record(ctx context.Context, node attestation.Address) (*registry.Node, error) {
+	return registry.Reader{Reader: p.sess.chain}.Node(ctx, node)
+}
+
 // open opens the wallet's payments. The caller closes them.
 func (p *accuser) open(ctx context.Context, env *command.Env) (*host.Operator, error) {
 	o, err := host.OpenOperator(ctx, p.sess.chain, p.key, p.sess.root, 0, p.payments)
@@ -82,7 +128,7 @@ func (p *accuser) open(ctx context.Context, env *command.Env) (*host.Operator, e
 func (p *accuser) bring(ctx context.Context, env *command.Env, a *accusation) (*host.Operator, error) {
 	var f *client.Fault
 	if _, err := os.Stat(p.payments); err != nil { // nothing was begun here: nothing is made yet
-		if f, err = a.look(ctx); err != nil {
+		if f, err = a.look(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -90,7 +136,7 @@ func (p *accuser) bring(ctx context.Context, env *command.Env, a *accusation) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := send(ctx, o, a, f); err != nil {
+	if err := p.send(ctx, o, a, f); err != nil {
 		o.Close()
 		return nil, err
 	}
@@ -100,82 +146,48 @@ func (p *accuser) bring(ctx context.Context, env *command.Env, a *accusation) (*
 	return o, nil
 }
 
-func send(ctx context.Context, o *host.Operator, a *accusation, f *client.Fault) error {
+func (p *accuser) send(ctx context.Context, o *host.Operator, a *accusation, f *client.Fault) error {
 	if begun, err := o.Begun(ctx, a.what); begun || err != nil {
 		return err
 	}
 	if f == nil {
 		var err error
-		if f, err = a.look(ctx); err != nil {
+		if f, err = a.look(ctx, p); err != nil {
 			return err
 		}
 	}
 	return o.Send(ctx, a.what, f.Value, func(q uint64) host.Message { return f.Message(q) }, a.node)
 }
 
-// collect takes what an accusation brought.
-func (p *accuser) collect(ctx context.Context, env *command.Env, node attestation.Address, id [32]byte) (uint64, *host.Operator, error) {
+// collect takes what an accusation brought, and says how much.
+func (p *accuser) collect(ctx context.Context, env *command.Env, a *accusation) error {
+	rec, err := p.record(ctx, a.node)
+	if err != nil {
+		return err // before anything is made
+	}
+	id := a.id(rec, p.wallet)
 	o, err := p.open(ctx, env)
 	if err != nil {
-		return 0, nil, err
+		return err
 	}
-	amount, err := o.Collect(ctx, node, id)
+	defer o.Close()
+	amount, err := o.Collect(ctx, a.node, id)
 	if err != nil {
-		o.Close()
-		return 0, nil, err
+		return err
 	}
 	if t := o.Repeated(); !t.IsZero() {
 		env.Logf("this was begun at %s, and is done", t.Format(time.RFC3339))
 	}
-	return amount, o, nil
-}
-
-// signed is a file with something that a node's enclave signed.
-type signed struct {
-	path    string
-	receipt *receipt.Receipt // nil: none
-	head    *client.LogHead  // nil: none
-}
-
-// readSigned reads a receipt, a proof, which holds a receipt and a log head, or the
-// file of a log head.
-func readSigned(path string) (*signed, error) {
-	data, err := command.ReadFile(path, receipt.MaxProof)
-	if err != nil {
-		return nil, err
+	var name *string
+	of := "the " + a.kind
+	if id != [32]byte{} {
+		hex := hexOf(id)
+		name, of = &hex, a.kind+" "+hex
 	}
-	out := &signed{path: path}
-	switch kind := command.KindOf(data); kind {
-	case command.ProofFile:
-		var p *receipt.Proof
-		if p, err = receipt.ParseProof(data); err == nil {
-			out.receipt, out.head = p.Receipt, client.HeadOf(p)
-		}
-	case command.ReceiptFile:
-		var f *receipt.File
-		if f, err = receipt.ParseFile(data); err == nil {
-			out.receipt = f.Receipt
-		}
-	case "":
-		if out.head, err = client.ParseLogHead(data); err != nil {
-			return nil, fmt.Errorf("%s is neither a receipt, a proof nor a log head: %w", path, err)
-		}
-	default:
-		return nil, attestation.BadInput("%s is %v: want a receipt, a proof or a log head", path, kind)
+	if env.JSON {
+		err = env.PrintJSON(map[string]any{a.kind: name, "node": a.node, "collected_nano": amount})
+	} else {
+		_, err = fmt.Fprintf(env.Stdout, "collected %s of %s\n", command.Coins(amount), of)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return out, nil
-}
-
-func readAllSigned(paths []string) ([]*signed, error) {
-	out := make([]*signed, len(paths))
-	for i, path := range paths {
-		var err error
-		if out[i], err = readSigned(path); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return errors.Join(err, o.Told())
 }

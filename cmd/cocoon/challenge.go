@@ -31,12 +31,10 @@ var challengeCommand = &command.Command{
 		"wallet. What the contract would refuse is found out before anything is paid.",
 	Example: "cocoon challenge receipts/1795572000-ab12cd34-7.receipt --wallet wallet.key",
 	Setup: func(flags *flag.FlagSet) func(context.Context, *command.Env) error {
-		var s settings
-		s.register(flags)
+		var f accuserFlags
+		f.register(flags, "challenge")
 		log := flags.Bool("log", false, "challenge the log by one or two of its heads")
 		unread := flags.Bool("unread", false, "send it also when the log can't be read, as when its node is gone")
-		collect := flags.Bool("collect", false, "take what an earlier challenge by the same files brought")
-		wallet := flags.String("wallet", "", "`file` with the key of the wallet that pays and is paid")
 		return func(ctx context.Context, env *command.Env) error {
 			if *log && len(env.Args) != 1 && len(env.Args) != 2 {
 				return attestation.BadInput("want one or two log heads, got %d arguments; --help explains", len(env.Args))
@@ -45,44 +43,51 @@ var challengeCommand = &command.Command{
 					return err
 				}
 			}
-			if *wallet == "" {
+			if f.wallet == "" {
 				return attestation.BadInput("challenge needs --wallet: the wallet that pays the bond; --help explains")
 			}
-			if *collect && *unread {
+			if f.collect && *unread {
 				return attestation.BadInput("--collect and --unread exclude each other")
 			}
-			read := doubtOfReceipt
+			read := challengeOfReceipt
 			if *log {
-				read = doubtOfLog
+				read = challengeOfLog
 			}
-			d, err := read(env.Args, *unread)
+			a, err := read(env.Args, *unread)
 			if err != nil {
 				return err
 			}
-			p, err := s.accuser(ctx, env, *wallet, env.Args[0])
-			if err != nil {
-				return err
-			}
-			defer p.sess.close()
-			if *collect {
-				return collectChallenge(ctx, env, p, d)
-			}
-			return challenge(ctx, env, p, d)
+			return f.accuse(ctx, env, a)
 		}
 	},
 }
 
-// doubt is what a challenge asks of a node.
-type doubt struct {
-	node attestation.Address
-	what string
-	look func(context.Context, *accuser) (*client.Fault, error)
-	// open finds the challenge in the node's record. The id is known also of one
-	// that is not there, unless it depends on what a head was compared with.
-	open func(rec *registry.Node, wallet attestation.Address) (id [32]byte, c contracts.Challenge, ok bool)
+// openFunc finds a challenge in a node's record. The id is known also of one that
+// is not there, unless it depends on what a head was compared with.
+type openFunc func(rec *registry.Node, wallet attestation.Address) (id [32]byte, c contracts.Challenge, ok bool)
+
+// challenge makes an accusation of one.
+func challenge(node attestation.Address, what string, look func(context.Context, *accuser) (*client.Fault, error), open openFunc) *accusation {
+	return &accusation{
+		kind: "challenge", node: node, what: what,
+		look: func(ctx context.Context, p *accuser) (*client.Fault, error) {
+			f, err := look(ctx, p)
+			if errors.Is(err, client.ErrUnread) {
+				err = fmt.Errorf("%w (--unread sends it all the same)", err)
+			}
+			return f, err
+		},
+		id: func(rec *registry.Node, wallet attestation.Address) [32]byte {
+			id, _, _ := open(rec, wallet)
+			return id
+		},
+		show: func(env *command.Env, p *accuser, rec *registry.Node) error {
+			return showChallenge(env, p, rec, open)
+		},
+	}
 }
 
-func doubtOfReceipt(files []string, unread bool) (*doubt, error) {
+func challengeOfReceipt(files []string, unread bool) (*accusation, error) {
 	f, err := readReceiptFile(files[0])
 	if err != nil {
 		return nil, err
@@ -92,16 +97,14 @@ func doubtOfReceipt(files []string, unread bool) (*doubt, error) {
 		return nil, err
 	}
 	h := &f.Receipt.Head
-	return &doubt{
-		node: h.Node, what: fmt.Sprintf("challenge %x of node %v", h.LeafHash(), h.Node),
-		look: func(ctx context.Context, p *accuser) (*client.Fault, error) {
+	return challenge(h.Node, fmt.Sprintf("challenge %x of node %v", h.LeafHash(), h.Node),
+		func(ctx context.Context, p *accuser) (*client.Fault, error) {
 			return p.sess.ChallengeReceipt(ctx, f, p.wallet, relay, unread)
 		},
-		open: func(rec *registry.Node, _ attestation.Address) ([32]byte, contracts.Challenge, bool) {
+		func(rec *registry.Node, _ attestation.Address) ([32]byte, contracts.Challenge, bool) {
 			c, ok := rec.State.Book.Challenges[h.LeafHash()]
 			return h.LeafHash(), c, ok
-		},
-	}, nil
+		}), nil
 }
 
 // keptRelay returns where the node's relay was when the receipt was kept; "" where
@@ -114,7 +117,7 @@ func keptRelay(path string, f *receipt.File) (string, error) {
 	return strings.TrimSuffix(string(data), "\n"), err
 }
 
-func doubtOfLog(files []string, unread bool) (*doubt, error) {
+func challengeOfLog(files []string, unread bool) (*accusation, error) {
 	read, err := readAllSigned(files)
 	if err != nil {
 		return nil, err
@@ -126,44 +129,24 @@ func doubtOfLog(files []string, unread bool) (*doubt, error) {
 		}
 	}
 	a, b := heads[0], heads[1]
-	d := &doubt{node: a.Node, what: fmt.Sprintf("challenge of the log of node %v by %d receipts with root %x", a.Node, a.Size, a.Root)}
+	what := fmt.Sprintf("challenge of the log of node %v by %d receipts with root %x", a.Node, a.Size, a.Root)
 	if b != nil {
-		d.what += fmt.Sprintf(" and %d with root %x", b.Size, b.Root)
+		what += fmt.Sprintf(" and %d with root %x", b.Size, b.Root)
 	}
-	d.look = func(ctx context.Context, p *accuser) (*client.Fault, error) {
-		return p.sess.ChallengeLog(ctx, a, b, p.wallet, unread)
-	}
-	d.open = func(rec *registry.Node, wallet attestation.Address) ([32]byte, contracts.Challenge, bool) {
-		return client.OpenLogChallenge(rec, a, b, wallet)
-	}
-	return d, nil
-}
-
-func challenge(ctx context.Context, env *command.Env, p *accuser, d *doubt) error {
-	look := func(ctx context.Context) (*client.Fault, error) {
-		f, err := d.look(ctx, p)
-		if errors.Is(err, client.ErrUnread) {
-			err = fmt.Errorf("%w (--unread sends it all the same)", err)
-		}
-		return f, err
-	}
-	o, err := p.bring(ctx, env, &accusation{node: d.node, what: d.what, look: look})
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	rec, err := registry.Reader{Reader: p.sess.chain}.Node(ctx, d.node)
-	if err != nil {
-		return err
-	}
-	return errors.Join(showChallenge(env, p, rec, d), o.Told())
+	return challenge(a.Node, what,
+		func(ctx context.Context, p *accuser) (*client.Fault, error) {
+			return p.sess.ChallengeLog(ctx, a, b, p.wallet, unread)
+		},
+		func(rec *registry.Node, wallet attestation.Address) ([32]byte, contracts.Challenge, bool) {
+			return client.OpenLogChallenge(rec, a, b, wallet)
+		}), nil
 }
 
 // showChallenge says what became of a challenge that was sent: the node may have
 // answered by now.
-func showChallenge(env *command.Env, p *accuser, rec *registry.Node, d *doubt) error {
-	id, c, open := d.open(rec, p.wallet)
-	v := openChallenge{Node: d.node, Simulated: simulated(p.sess.policy)}
+func showChallenge(env *command.Env, p *accuser, rec *registry.Node, find openFunc) error {
+	id, c, open := find(rec, p.wallet)
+	v := openChallenge{Node: rec.Address, Simulated: simulated(p.sess.policy)}
 	if open {
 		name, until := hexOf(id), time.Unix(int64(c.Deadline), 0).UTC()
 		v.Challenge, v.Bond, v.Loss, v.Until = &name, &c.Bond, &c.Loss, &until
@@ -187,30 +170,4 @@ type openChallenge struct {
 	Loss      *uint64             `json:"loss_nano"` // of silence
 	Until     *time.Time          `json:"answer_until"`
 	Simulated bool                `json:"simulated"`
-}
-
-// collectChallenge takes what a challenge brought.
-func collectChallenge(ctx context.Context, env *command.Env, p *accuser, d *doubt) error {
-	rec, err := registry.Reader{Reader: p.sess.chain}.Node(ctx, d.node)
-	if err != nil {
-		return err
-	}
-	id, _, _ := d.open(rec, p.wallet)
-	amount, o, err := p.collect(ctx, env, d.node, id)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	var name *string // unknown of a head whose challenge is over
-	of := "the challenge of the log"
-	if id != [32]byte{} {
-		hex := hexOf(id)
-		name, of = &hex, "challenge "+hex
-	}
-	if env.JSON {
-		err = env.PrintJSON(map[string]any{"challenge": name, "node": d.node, "collected_nano": amount})
-	} else {
-		_, err = fmt.Fprintf(env.Stdout, "collected %s of %s\n", command.Coins(amount), of)
-	}
-	return errors.Join(err, o.Told())
 }

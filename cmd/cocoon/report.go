@@ -23,15 +23,13 @@ var reportCommand = &command.Command{
 		"refuse is found out before anything is paid.",
 	Example: "cocoon report a.receipt b.receipt --wallet wallet.key",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
-		var s settings
-		s.register(fs)
-		collect := fs.Bool("collect", false, "take what an earlier report of these files brought")
-		wallet := fs.String("wallet", "", "`file` with the key of the wallet that pays the fee and is paid")
+		var f accuserFlags
+		f.register(fs, "report")
 		return func(ctx context.Context, env *command.Env) error {
 			if n := len(env.Args); n != 1 && n != 2 {
 				return attestation.BadInput("want one or two files, got %d arguments; --help explains", n)
 			}
-			if *wallet == "" {
+			if f.wallet == "" {
 				return attestation.BadInput("report needs --wallet: the wallet that pays and is paid; --help explains")
 			}
 			files, err := readAllSigned(env.Args)
@@ -42,15 +40,7 @@ var reportCommand = &command.Command{
 			if err != nil {
 				return err
 			}
-			p, err := s.accuser(ctx, env, *wallet, env.Args[0])
-			if err != nil {
-				return err
-			}
-			defer p.sess.close()
-			if *collect {
-				return collectReport(ctx, env, p, fork)
-			}
-			return report(ctx, env, p, fork)
+			return f.accuse(ctx, env, fork.accusation())
 		}
 	},
 }
@@ -102,54 +92,33 @@ func (f *fork) fault() (attestation.Address, [32]byte) {
 	return h.Node, (&contracts.ReportReceipts{A: [receipt.HeadSize]byte(h.AppendTo(nil))}).ID()
 }
 
-func (f *fork) accusation(c *client.Client) *accusation {
-	node, _ := f.fault()
-	a := &accusation{node: node}
+func (f *fork) accusation() *accusation {
+	node, id := f.fault()
+	a := &accusation{
+		kind: "fault", node: node, show: f.show,
+		id: func(*registry.Node, attestation.Address) [32]byte { return id },
+	}
 	if h := f.heads; h[0] != nil {
 		a.what = fmt.Sprintf("report that the log of node %v has two heads of %d receipts, one with root %x", node, h[0].Size, h[0].Root)
-		a.look = func(ctx context.Context) (*client.Fault, error) { return c.ReportHeads(ctx, h[0], h[1]) }
+		a.look = func(ctx context.Context, p *accuser) (*client.Fault, error) {
+			return p.sess.ReportHeads(ctx, h[0], h[1])
+		}
 		return a
 	}
 	r := f.receipts
 	a.what = fmt.Sprintf("report receipts %x and %x of node %v", r[0].Head.LeafHash(), r[1].Head.LeafHash(), node)
-	a.look = func(ctx context.Context) (*client.Fault, error) { return c.ReportReceipts(ctx, r[0], r[1]) }
+	a.look = func(ctx context.Context, p *accuser) (*client.Fault, error) {
+		return p.sess.ReportReceipts(ctx, r[0], r[1])
+	}
 	return a
 }
 
-func report(ctx context.Context, env *command.Env, p *accuser, f *fork) error {
-	o, err := p.bring(ctx, env, f.accusation(p.sess.Client))
-	if err != nil {
-		return err
-	}
-	defer o.Close()
+func (f *fork) show(env *command.Env, p *accuser, rec *registry.Node) (err error) {
 	node, id := f.fault()
-	rec, err := registry.Reader{Reader: p.sess.chain}.Node(ctx, node)
-	if err != nil {
-		return err
-	}
 	owed := rec.State.Book.Credits[p.wallet]
 	if env.JSON {
-		err = env.PrintJSON(map[string]any{"fault": hexOf(id), "node": node, "status": rec.Status, "stake_nano": rec.Stake, "owed_nano": owed, "simulated": simulated(p.sess.policy)})
-	} else {
-		_, err = fmt.Fprintf(env.Stdout, "fault %x is proved: node %v is %s\nstake     %s is left\nreward    %s: the same command with --collect pays it out\n", id, node, rec.Status, command.Coins(rec.Stake), command.Coins(owed))
+		return env.PrintJSON(map[string]any{"fault": hexOf(id), "node": node, "status": rec.Status, "stake_nano": rec.Stake, "owed_nano": owed, "simulated": simulated(p.sess.policy)})
 	}
-	return errors.Join(err, o.Told())
-}
-
-func collectReport(ctx context.Context, env *command.Env, p *accuser, f *fork) error {
-	node, id := f.fault()
-	if _, err := (registry.Reader{Reader: p.sess.chain}).Node(ctx, node); err != nil {
-		return err // before anything is made
-	}
-	amount, o, err := p.collect(ctx, env, node, id)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	if env.JSON {
-		err = env.PrintJSON(map[string]any{"fault": hexOf(id), "node": node, "collected_nano": amount})
-	} else {
-		_, err = fmt.Fprintf(env.Stdout, "collected %s of fault %x\n", command.Coins(amount), id)
-	}
-	return errors.Join(err, o.Told())
+	_, err = fmt.Fprintf(env.Stdout, "fault %x is proved: node %v is %s\nstake     %s is left\nreward    %s: the same command with --collect pays it out\n", id, node, rec.Status, command.Coins(rec.Stake), command.Coins(owed))
+	return err
 }
