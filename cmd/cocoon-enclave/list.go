@@ -8,12 +8,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 
-	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/enclave/device"
-	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -48,9 +45,6 @@ type gpuLine struct {
 }
 
 func gpus(ctx context.Context, env *command.Env, simulated, out string) error {
-	if len(env.Args) > 0 {
-		return attestation.BadInput("gpus takes no arguments; --help explains")
-	}
 	open := device.OpenGPUs
 	if simulated != "" {
 		open = func() (device.GPUs, error) { return simulatedGPUs(simulated) }
@@ -136,14 +130,7 @@ func writeEvidence(ctx context.Context, list []device.GPU, path string) error {
 	if err != nil {
 		return err
 	}
-	err = atomicfile.Create(path, append(data, '\n'), 0o644)
-	switch {
-	case errors.Is(err, os.ErrExist):
-		return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
-	case err != nil:
-		return attestation.BadInput("%w", err)
-	}
-	return nil
+	return command.CreateFile(path, append(data, '\n'), 0o644)
 }
 
 func chainPEM(ev *nvidia.Evidence) (out []byte) {

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -61,16 +60,11 @@ func setup(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 }
 
 // check looks for what is missing or contradicts itself.
-func (f *flags) check() error {
-	var missing []string
-	for _, need := range []struct{ flag, value string }{{"--config", f.config}, {"--ton-config", f.ton}, {"--data", f.data}} {
-		if need.value == "" {
-			missing = append(missing, need.flag)
-		}
+func (f *flags) check(env *command.Env) error {
+	if err := env.Need("--config", f.config, "--ton-config", f.ton, "--data", f.data); err != nil {
+		return err
 	}
 	switch {
-	case len(missing) > 0:
-		return attestation.BadInput("run needs %s; --help explains", strings.Join(missing, ", "))
 	case f.device == "" && f.simulated == "":
 		return attestation.BadInput("name the hardware with --device, or a simulated platform with --simulated")
 	case f.device != "" && f.simulated != "":
@@ -80,10 +74,7 @@ func (f *flags) check() error {
 }
 
 func run(ctx context.Context, env *command.Env, f flags) error {
-	if len(env.Args) > 0 {
-		return attestation.BadInput("run takes no arguments; --help explains")
-	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
 	if f.simulated != "" {

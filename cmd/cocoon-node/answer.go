@@ -38,10 +38,7 @@ var answerCommand = &command.Command{
 }
 
 func answer(ctx context.Context, env *command.Env, f *operatorFlags, log string, once bool) error {
-	if len(env.Args) > 0 {
-		return attestation.BadInput("answer takes no arguments; --help explains")
-	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
 	unlock, err := host.LockNode(f.dir)

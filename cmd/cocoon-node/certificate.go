@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +14,6 @@ import (
 	"github.com/cocoon-go/cocoon/chain/certificate"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/host"
-	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -72,9 +69,7 @@ func certificateRequest(ctx context.Context, env *command.Env, wallet, out strin
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Create(out, data, 0o644); errors.Is(err, os.ErrExist) {
-		return attestation.BadInput("%s exists, and nothing is overwritten: name another", out)
-	} else if err != nil {
+	if err := command.CreateFile(out, data, 0o644); err != nil {
 		return err
 	}
 	d := b.Digest()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
-	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 	"github.com/cocoon-go/cocoon/internal/endorse"
 )
@@ -46,24 +44,19 @@ type certificateSignFlags struct {
 }
 
 // check looks for what is missing, and for a file in the way.
-func (f *certificateSignFlags) check() error {
-	var missing []string
-	for _, need := range []struct{ flag, value string }{
-		{"--key", f.key}, {"--memory", f.memory}, {"--policy", f.policy}, {"--endorsements", f.endorsements}, {"--out", f.out},
-		{"--ton-config", f.ton.Config + f.ton.Network}, {"--registry", f.registry},
-	} {
-		if need.value == "" {
-			missing = append(missing, need.flag)
-		}
-	}
-	if len(missing) > 0 {
-		return attestation.BadInput("%s: needed; --help explains", strings.Join(missing, ", "))
+func (f *certificateSignFlags) check(env *command.Env) error {
+	if err := env.Need(
+		"--key", f.key, "--memory", f.memory, "--policy", f.policy,
+		"--endorsements", f.endorsements, "--out", f.out,
+		"--ton-config", f.ton.Config+f.ton.Network, "--registry", f.registry,
+	); err != nil {
+		return err
 	}
 	if !strings.HasSuffix(f.out, host.CertificateSuffix) {
 		return attestation.BadInput("--out: want a name that ends in %s", host.CertificateSuffix)
 	}
 	if _, err := os.Lstat(f.out); err == nil {
-		return attestation.BadInput("%s exists, and nothing is overwritten: name another", f.out)
+		return command.Exists(f.out)
 	}
 	return nil
 }
@@ -72,7 +65,7 @@ func certificateSign(ctx context.Context, env *command.Env, f *certificateSignFl
 	if len(env.Args) != 1 {
 		return attestation.BadInput("certificate sign takes 1 argument (REQUEST); --help explains")
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
 	data, err := command.ReadFile(env.Args[0], certificate.MaxRequestSize)
@@ -166,9 +159,7 @@ func (f *certificateSignFlags) write(env *command.Env, file *certificate.File) e
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Create(f.out, data, 0o644); errors.Is(err, os.ErrExist) {
-		return attestation.BadInput("%s exists, and nothing is overwritten: name another", f.out)
-	} else if err != nil {
+	if err := command.CreateFile(f.out, data, 0o644); err != nil {
 		return err
 	}
 	c := &file.Certificate

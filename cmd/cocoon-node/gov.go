@@ -16,7 +16,6 @@ import (
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
-	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -129,7 +128,7 @@ func govSend(name, arg, short string, prepare func(arg string) (*govMessage, err
 				if len(env.Args) != 1 {
 					return attestation.BadInput("%s takes one argument (%s); --help explains", name, arg)
 				}
-				if err := f.check(); err != nil {
+				if err := f.check(env); err != nil {
 					return err
 				}
 				m, err := prepare(env.Args[0])
@@ -177,8 +176,8 @@ func afterGov(ctx context.Context, env *command.Env, o *host.Operator, judges, r
 // openRegistry connects for reading.
 func openRegistry(ctx context.Context, env *command.Env, ton tonfile.Flags, reg string) (*chain.Client, attestation.Address, error) {
 	var root attestation.Address
-	if !ton.Given() || reg == "" {
-		return nil, root, attestation.BadInput("--ton-config and --registry are needed; --help explains")
+	if err := env.Need("--ton-config", ton.Config+ton.Network, "--registry", reg); err != nil {
+		return nil, root, err
 	}
 	root, err := command.ReadAddress(reg)
 	if err != nil {
@@ -219,7 +218,7 @@ func govPropose(ctx context.Context, env *command.Env, ton tonfile.Flags, reg, o
 	if err := r.Err(); err != nil {
 		return err
 	}
-	if err := writeProposal(out, p, atomicfile.Create); err != nil {
+	if err := writeProposal(out, p, command.CreateFile); err != nil {
 		return err
 	}
 	return printReview(env, r)
@@ -242,9 +241,5 @@ func writeProposal(path string, p *host.Proposal, write func(string, []byte, os.
 	if err != nil {
 		return err
 	}
-	err = write(path, append(data, '\n'), 0o644)
-	if errors.Is(err, os.ErrExist) {
-		return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
-	}
-	return err
+	return write(path, append(data, '\n'), 0o644)
 }

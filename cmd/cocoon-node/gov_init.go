@@ -74,7 +74,7 @@ func govInit(ctx context.Context, env *command.Env, f *initFlags) error {
 		return err
 	}
 	defer c.Close()
-	root, err := n.Deploy(ctx, c, key, value, filepath.Join(f.dir, "operator-payments"))
+	root, err := n.Deploy(ctx, c, key, value, filepath.Join(f.dir, paymentsDir))
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func checkOut(path string, a attestation.Address) error {
 func sameAddress(path string, a attestation.Address) error {
 	switch old, err := command.ReadAddress(path); {
 	case err != nil:
-		return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
+		return command.Exists(path)
 	case old != a:
 		return attestation.BadInput("%s holds the address of another registry, and nothing is overwritten: name another", path)
 	}

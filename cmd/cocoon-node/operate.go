@@ -35,15 +35,9 @@ func (f *operatorFlags) register(fs *flag.FlagSet) {
 }
 
 // check looks for what is missing.
-func (f *operatorFlags) check() error {
-	var missing []string
-	for _, need := range []struct{ flag, value string }{{"--dir", f.dir}, {"--ton-config", f.ton.Config + f.ton.Network}, {"--registry", f.registry}, {"--wallet", f.wallet}} {
-		if need.value == "" {
-			missing = append(missing, need.flag)
-		}
-	}
-	if len(missing) > 0 {
-		return attestation.BadInput("%s: needed; --help explains", strings.Join(missing, ", "))
+func (f *operatorFlags) check(env *command.Env) error {
+	if err := needOperator(env, f.dir, f.ton, f.registry, f.wallet); err != nil {
+		return err
 	}
 	if f.index > 1<<32-1 {
 		return attestation.BadInput("--index %d: want a number below 2^32", f.index)
@@ -51,14 +45,41 @@ func (f *operatorFlags) check() error {
 	return nil
 }
 
-// open connects to the chain as the operator. The caller closes the client.
+// needOperator demands the flags without which nobody operates a node.
+func needOperator(env *command.Env, dir string, ton tonfile.Flags, registry, wallet string) error {
+	return env.Need(
+		"--dir", dir, "--ton-config", ton.Config+ton.Network,
+		"--registry", registry, "--wallet", wallet)
+}
+
+// paymentsDir is the directory, in the node's, that remembers what commands paid.
+// That of `up` is another: both may run at once.
+const paymentsDir = "operator-payments"
+
+// open connects to the chain as the operator. The caller closes the operator and
+// its client.
 func (f *operatorFlags) open(ctx context.Context, env *command.Env) (*host.Operator, error) {
-	return f.openIn(ctx, env, filepath.Join(f.dir, "operator-payments"))
+	return f.openIn(ctx, env, filepath.Join(f.dir, paymentsDir))
+}
+
+// withRegistry opens the operator, and has do act on the registry as it is.
+func (f *operatorFlags) withRegistry(ctx context.Context, env *command.Env, do func(*host.Operator, *registry.Root) error) error {
+	o, err := f.open(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer o.Client.Close()
+	defer o.Close()
+	root, err := o.Root(ctx)
+	if err != nil {
+		return err
+	}
+	return do(o, root)
 }
 
 // openIn is open with the directory that remembers payments.
 func (f *operatorFlags) openIn(ctx context.Context, env *command.Env, payments string) (*host.Operator, error) {
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return nil, err
 	}
 	root, err := command.ReadAddress(f.registry)
@@ -114,13 +135,10 @@ func operatorCommand(name, args, short, long, example string, prepare func(conte
 			var f operatorFlags
 			f.register(fs)
 			return func(ctx context.Context, env *command.Env) error {
-				if args == "" && len(env.Args) != 0 {
-					return attestation.BadInput("%s takes no arguments; --help explains", name)
-				}
 				if args != "" && len(env.Args) != 1 {
 					return attestation.BadInput("%s takes one argument (%s); --help explains", name, args)
 				}
-				if err := f.check(); err != nil {
+				if err := f.check(env); err != nil {
 					return err
 				}
 				do, err := prepare(ctx, env)
@@ -174,9 +192,6 @@ var (
 )
 
 func withdraw(ctx context.Context, env *command.Env, f *operatorFlags, surplus string) error {
-	if len(env.Args) > 0 {
-		return attestation.BadInput("withdraw takes no arguments; --help explains")
-	}
 	var amount uint64
 	if surplus != "0" {
 		var err error

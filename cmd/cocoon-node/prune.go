@@ -7,6 +7,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/contracts"
+	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
@@ -36,25 +37,18 @@ type pruneReport struct {
 }
 
 func prune(ctx context.Context, env *command.Env, f *operatorFlags, most int, dry bool) error {
-	if len(env.Args) > 0 {
-		return attestation.BadInput("prune takes no arguments; --help explains")
-	}
 	if most < 1 || most > contracts.MaxNodes {
 		return attestation.BadInput("--messages %d: want a number from 1", most)
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
-	o, err := f.open(ctx, env)
-	if err != nil {
-		return err
-	}
-	defer o.Client.Close()
-	defer o.Close()
-	root, err := o.Root(ctx)
-	if err != nil {
-		return err
-	}
+	return f.withRegistry(ctx, env, func(o *host.Operator, root *registry.Root) error {
+		return pruneList(ctx, env, o, root, most, dry)
+	})
+}
+
+func pruneList(ctx context.Context, env *command.Env, o *host.Operator, root *registry.Root, most int, dry bool) error {
 	plan := host.PlanPruning(root)
 	v := pruneReport{Registry: root.Address, DryRun: dry, Listed: len(root.Nodes), Messages: []host.Pruning{}}
 	v.Left = max(0, len(plan)-most)

@@ -50,7 +50,7 @@ func recheck(ctx context.Context, env *command.Env, f *operatorFlags, all, dry b
 	if all == (len(env.Args) > 0) {
 		return attestation.BadInput("recheck takes nodes, or --all; --help explains")
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
 	var nodes []attestation.Address
@@ -61,27 +61,19 @@ func recheck(ctx context.Context, env *command.Env, f *operatorFlags, all, dry b
 		}
 		nodes = append(nodes, a)
 	}
-	o, err := f.open(ctx, env)
-	if err != nil {
-		return err
-	}
-	defer o.Client.Close()
-	defer o.Close()
-	root, err := o.Root(ctx)
-	if err != nil {
-		return err
-	}
-	v := recheckReport{Registry: root.Address, DryRun: dry, Listed: len(root.Nodes)}
-	var problem error
-	if all {
-		v.Nodes, problem = hit(ctx, o, root)
-	} else {
-		v.Nodes, problem = foreseeNodes(ctx, o, root, nodes)
-	}
-	if !dry {
-		problem = errors.Join(problem, recheckThem(ctx, o, v.Nodes))
-	}
-	return v.report(env, problem)
+	return f.withRegistry(ctx, env, func(o *host.Operator, root *registry.Root) error {
+		v := recheckReport{Registry: root.Address, DryRun: dry, Listed: len(root.Nodes)}
+		var problem error
+		if all {
+			v.Nodes, problem = hit(ctx, o, root)
+		} else {
+			v.Nodes, problem = foreseeNodes(ctx, o, root, nodes)
+		}
+		if !dry {
+			problem = errors.Join(problem, recheckThem(ctx, o, v.Nodes))
+		}
+		return v.report(env, problem)
+	})
 }
 
 // hit returns the nodes of the list whose registration today's policy refuses, and

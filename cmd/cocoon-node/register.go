@@ -35,7 +35,7 @@ func register(ctx context.Context, env *command.Env, f *operatorFlags, certifica
 	if len(env.Args) != 1 {
 		return attestation.BadInput("register takes one argument (URL|FILE); --help explains")
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
 	files, err := readCertificates(certificates)

@@ -32,11 +32,8 @@ var statusCommand = &command.Command{
 		var ton tonfile.Flags
 		ton.Register(fs, "TON global config `file`, to compare with the chain")
 		return func(ctx context.Context, env *command.Env) error {
-			if len(env.Args) > 0 {
-				return attestation.BadInput("status takes no arguments; --help explains")
-			}
-			if *dir == "" {
-				return attestation.BadInput("status needs --dir; --help explains")
+			if err := env.Need("--dir", *dir); err != nil {
+				return err
 			}
 			return status(ctx, env, *dir, ton)
 		}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
@@ -81,10 +80,7 @@ func (f *upFlags) register(fs *flag.FlagSet) {
 }
 
 func up(ctx context.Context, env *command.Env, f upFlags) error {
-	if len(env.Args) > 0 {
-		return attestation.BadInput("up takes no arguments; --help explains")
-	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
 	if err := f.load(env); err != nil {
@@ -96,18 +92,11 @@ func up(ctx context.Context, env *command.Env, f upFlags) error {
 }
 
 // check looks for what is missing or contradicts itself.
-func (f *upFlags) check() error {
-	var missing []string
-	for _, need := range []struct{ flag, value string }{
-		{"--dir", f.Dir}, {"--ton-config", f.ton.Config + f.ton.Network}, {"--registry", f.registry}, {"--wallet", f.wallet},
-	} {
-		if need.value == "" {
-			missing = append(missing, need.flag)
-		}
+func (f *upFlags) check(env *command.Env) error {
+	if err := needOperator(env, f.Dir, f.ton, f.registry, f.wallet); err != nil {
+		return err
 	}
 	switch {
-	case len(missing) > 0:
-		return attestation.BadInput("up needs %s; --help explains", strings.Join(missing, ", "))
 	case f.Simulated == "" && f.Device == "":
 		return attestation.BadInput("name the hardware with --device, or a simulated platform with --simulated")
 	case f.Simulated != "" && f.Device != "":

@@ -96,7 +96,7 @@ func verifierStake(ctx context.Context, env *command.Env, f *operatorFlags, file
 	if err != nil {
 		return err
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(env); err != nil {
 		return err
 	}
 	key, err := walletKey(env, file)

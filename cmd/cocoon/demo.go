@@ -29,9 +29,6 @@ var demoCommand = &command.Command{
 		keep := fs.Bool("keep", false, "leave chain, node and a proxy running until interrupted")
 		dir := fs.String("dir", "demo", "`folder` to write; replaced only if an earlier demo made it")
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 0, "no arguments"); err != nil {
-				return err
-			}
 			return demo(ctx, env, *dir, *keep)
 		}
 	},

@@ -53,7 +53,7 @@ var receiptExportCommand = &command.Command{
 				dst = strings.TrimSuffix(env.Args[0], ".receipt") + ".proof"
 			}
 			if _, err := os.Lstat(dst); err == nil {
-				return exists(dst)
+				return command.Exists(dst)
 			}
 			more, err := s.loadEndorsements()
 			if err != nil {
@@ -124,7 +124,7 @@ func writeProof(env *command.Env, sess *session, dst string, p *receipt.Proof) e
 	if p.Opening != nil {
 		mode = 0o600 // it holds question and answer
 	}
-	if err := create(dst, enc, mode); err != nil {
+	if err := command.CreateFile(dst, enc, mode); err != nil {
 		return err
 	}
 	if env.JSON {

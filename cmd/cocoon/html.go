@@ -63,7 +63,7 @@ func (h *htmlFlag) check(env *command.Env) error {
 		return nil
 	}
 	if _, err := os.Stat(h.path); !errors.Is(err, fs.ErrNotExist) {
-		return exists(h.path)
+		return command.Exists(h.path)
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (h *htmlFlag) write(env *command.Env, name string, data []byte, v *attestat
 		return false, werr
 	}
 	if h.path != "" {
-		return false, create(h.path, page, 0o644)
+		return false, command.CreateFile(h.path, page, 0o644)
 	}
 	_, werr = env.Stdout.Write(page)
 	return true, werr

@@ -19,9 +19,6 @@ var modelsCommand = &command.Command{
 		s.register(fs)
 		s.registerEndorsements(fs)
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 0, "no arguments"); err != nil {
-				return err
-			}
 			sess, err := s.connect(ctx, env, nil)
 			if err != nil {
 				return err

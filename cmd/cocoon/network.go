@@ -23,9 +23,6 @@ var networkShowCommand = &command.Command{
 		var s settings
 		s.ton.Register(fs, "TON global config `file` (default: ton-global.json in the configuration directory)")
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 0, "no arguments"); err != nil {
-				return err
-			}
 			r, _, client, err := s.openNetwork(ctx, env)
 			if err != nil {
 				return err
@@ -46,9 +43,6 @@ var networkRenewCommand = &command.Command{
 		s.ton.Register(fs, "TON global config `file` to write (default: ton-global.json in the configuration directory)")
 		old := fs.Bool("unsafe-old-trust", false, oldTrustUsage)
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 0, "no arguments"); err != nil {
-				return err
-			}
 			return s.renewNetwork(ctx, env, *old)
 		}
 	},

@@ -38,7 +38,7 @@ var nodeCommand = &command.Command{
 				return err
 			}
 			if _, err := os.Lstat(*save); *save != "" && err == nil {
-				return exists(*save)
+				return command.Exists(*save)
 			}
 			addr, err := attestation.ParseAddress(env.Args[0])
 			if err != nil {
@@ -72,7 +72,7 @@ func showNode(ctx context.Context, env *command.Env, sess *session, addr attesta
 		return err
 	}
 	if save != "" {
-		if err := create(save, file, 0o644); err != nil {
+		if err := command.CreateFile(save, file, 0o644); err != nil {
 			return err
 		}
 		env.Logf("what the chain says is in %s", save)

@@ -20,7 +20,7 @@ func headFile(path string, chainOnly bool) error {
 		return attestation.BadInput("--save-head asks the relay, and --chain-only does not")
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return exists(path)
+		return command.Exists(path)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func saveHead(ctx context.Context, sess *session, addr attestation.Address, foun
 	if err != nil {
 		return err
 	}
-	return create(path, data, 0o644)
+	return command.CreateFile(path, data, 0o644)
 }
 
 // sayContradicts says what to do about a log that contradicts the chain.

@@ -30,9 +30,6 @@ var nodesCommand = &command.Command{
 		s.registerEndorsements(fs)
 		check := fs.Bool("check", false, "ask the nodes' relays too")
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 0, "no arguments"); err != nil {
-				return err
-			}
 			sess, err := s.connect(ctx, env, nil)
 			if err != nil {
 				return err
@@ -178,7 +175,7 @@ var verifyNodeCommand = &command.Command{
 			}
 			if *save != "" {
 				if _, err := os.Lstat(*save); err == nil {
-					return exists(*save)
+					return command.Exists(*save)
 				}
 				if fi, err := os.Stat(filepath.Dir(filepath.Clean(*save))); err != nil || !fi.IsDir() {
 					return attestation.BadInput("there is no directory %s to make %s in", filepath.Dir(filepath.Clean(*save)), filepath.Base(*save))

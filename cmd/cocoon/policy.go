@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/internal/atomicfile"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -76,7 +74,7 @@ func policyInit(env *command.Env, s *settings, p policyOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := create(path, []byte(text), 0o644); err != nil {
+	if err := command.CreateFile(path, []byte(text), 0o644); err != nil {
 		return err
 	}
 	if env.JSON {
@@ -128,20 +126,4 @@ func (p policyOptions) toml() (string, error) {
 	}
 	_, err := attestation.ParsePolicy([]byte(text))
 	return text, err
-}
-
-// create writes a file that must not exist yet.
-func create(path string, data []byte, mode os.FileMode) error {
-	err := atomicfile.Create(path, data, mode)
-	switch {
-	case errors.Is(err, os.ErrExist):
-		return exists(path)
-	case err != nil:
-		return attestation.BadInput("%w", err)
-	}
-	return nil
-}
-
-func exists(path string) error {
-	return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
 }

@@ -41,9 +41,6 @@ var proxyCommand = &command.Command{
 		})
 		receipts := fs.String("receipts", "", "`directory` for receipts (default: receipts/ in the configuration directory)")
 		return func(ctx context.Context, env *command.Env) error {
-			if err := args(env, 0, "no arguments"); err != nil {
-				return err
-			}
 			return proxy(ctx, env, &s, proxyOptions{*listen, *receipts, hosts}, func(url string, simulated bool) error {
 				if env.JSON {
 					return env.PrintJSON(map[string]any{"base_url": url, "simulated": simulated})

@@ -35,7 +35,7 @@ type App struct {
 // Command is one sub-command. Name may hold two words ("receipt export").
 type Command struct {
 	Name    string
-	Args    string // "PROMPT|-"
+	Args    string // "PROMPT|-"; empty: it takes none
 	Short   string // one line
 	Long    string // more, for its help
 	Example string // one complete line
@@ -50,12 +50,28 @@ type Env struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	JSON   bool // --json was given
-	name   string
+
+	name, command string
 }
 
 // Logf writes one line for people to standard error.
 func (e *Env) Logf(format string, a ...any) {
 	fmt.Fprintf(e.Stderr, e.name+": "+format+"\n", a...)
+}
+
+// Need takes names of flags and their values in turn, and names those that have
+// none: they are needed. That is bad input.
+func (e *Env) Need(flags ...string) error {
+	var missing []string
+	for i := 0; i < len(flags); i += 2 {
+		if flags[i+1] == "" {
+			missing = append(missing, flags[i])
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fault.BadInput("%s needs %s; --help explains", e.command, strings.Join(missing, ", "))
 }
 
 // PrintJSON writes v to standard output as indented JSON.
@@ -123,7 +139,10 @@ func (a *App) dispatch(ctx context.Context, env *Env, args []string) error {
 		env.JSON = asksJSON(args)
 		return fault.BadInput("%s: %s; `%s help %s` explains", cmd.Name, longFlags(err), a.Name, cmd.Name)
 	}
-	env.Args = pos
+	if cmd.Args == "" && len(pos) > 0 {
+		return fault.BadInput("%s takes no arguments; --help explains", cmd.Name)
+	}
+	env.Args, env.command = pos, cmd.Name
 	return run(ctx, env)
 }
 

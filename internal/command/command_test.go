@@ -33,8 +33,14 @@ func app() *App {
 		{Name: "echo twice", Short: "two words", Setup: func(*flag.FlagSet) func(context.Context, *Env) error {
 			return func(context.Context, *Env) error { return fault.Refused("no") }
 		}},
+		{Name: "needy", Short: "needs flags", Setup: func(fs *flag.FlagSet) func(context.Context, *Env) error {
+			a, b, c := fs.String("a", "", ""), fs.String("b", "", ""), fs.String("c", "", "")
+			return func(_ context.Context, env *Env) error {
+				return env.Need("--a", *a, "--b", *b, "--c", *c)
+			}
+		}},
 		{Name: "two a", Short: "first", Setup: nothing}, {Name: "two b", Short: "second", Setup: nothing},
-		{Name: "fail", Short: "fails", Setup: func(*flag.FlagSet) func(context.Context, *Env) error {
+		{Name: "fail", Args: "FAMILY", Short: "fails", Setup: func(*flag.FlagSet) func(context.Context, *Env) error {
 			return func(_ context.Context, env *Env) error {
 				switch env.Args[0] {
 				case "false":
@@ -94,6 +100,9 @@ func TestRun(t *testing.T) {
 		{"echo --nope --json", "\"family\": \"usage\"", "unknown flag", 1},
 		{"nope --json", "\"family\": \"usage\"", "unknown command", 1},
 		{"fail reported --json", "", "", 2},
+		{"echo twice x", "", "prog: echo twice takes no arguments; --help explains\n", 1},
+		{"needy --b=x", "", "prog: needy needs --a, --c; --help explains\n", 1},
+		{"needy --a=x --b=x --c=x", "", "", 0},
 		{"two", "", "prog: two is one of: two a, two b; `prog help two` explains\n", 1},
 		{"two c", "", "two is one of", 1},
 		{"two --help", "Usage: prog two COMMAND", "", 0},

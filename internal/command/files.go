@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/internal/atomicfile"
 )
 
 // ReadFile reads a file of at most limit bytes. That it can't be read is bad
@@ -30,6 +31,24 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 		return nil, attestation.BadInput("%s is larger than %d bytes", path, limit)
 	}
 	return data, nil
+}
+
+// CreateFile writes a file that must not exist yet, whole or not at all. That it
+// can't is bad input.
+func CreateFile(path string, data []byte, mode os.FileMode) error {
+	err := atomicfile.Create(path, data, mode)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return Exists(path)
+	case err != nil:
+		return attestation.BadInput("%w", err)
+	}
+	return nil
+}
+
+// Exists is the error about a file that is in the way.
+func Exists(path string) error {
+	return attestation.BadInput("%s exists, and nothing is overwritten: name another", path)
 }
 
 // ReadAddress returns the address that the value of --registry is, or that is
