@@ -180,7 +180,7 @@ func TestWriterUnreadable(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			c := start(t, devnet.Options{BlockInterval: 20 * time.Millisecond})
-			cl := dial(t, c, chain.WithTimeout(200*time.Millisecond))
+			cl := dial(t, c, chain.WithTimeout(noAnswer))
 			seed, to, ls := byte(0x7b+i), addr(byte(0xdb+i)), c.Liteservers()[0]
 			w := fundedWriter(t, c, cl, seed, nil)
 			var sent atomic.Bool

@@ -54,7 +54,7 @@ func (l *life) client(ctx context.Context) (*chain.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return chain.Dial(ctx, parsed, chain.WithTimeout(2*time.Second))
+	return chain.Dial(ctx, parsed, chain.WithTimeout(time.Minute))
 }
 
 // deeds are what a life does, as often as it is told, with one effect.

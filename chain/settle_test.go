@@ -74,8 +74,11 @@ func TestSettle(t *testing.T) {
 			if _, err := cl.WaitAccount(testContext(t), to, func(a *chain.Account) bool { return !a.Block.Time.Before(clock.Now()) }); err != nil {
 				t.Fatal(err)
 			}
-			settle, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
+			settle := testContext(t)
+			if tc.want == "pending" {
+				settle, cancel = context.WithTimeout(settle, time.Second)
+				defer cancel()
+			}
 			err := w.Settle(settle)
 			var unknown *attestation.UnknownError
 			if got := errors.As(err, &unknown); got != (tc.want == "pending") || err != nil && !got {

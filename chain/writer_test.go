@@ -168,7 +168,7 @@ func TestWriterCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cl := dial(t, c, chain.WithTimeout(time.Second))
+			cl := dial(t, c, chain.WithTimeout(noAnswer))
 			w := fundedWriter(t, c, cl, byte(10+i), &crashJournal{Journal: j, at: tc.at, stored: tc.stored})
 			to := addr(byte(0x40 + i))
 			ctx, cancel := context.WithCancel(testContext(t))

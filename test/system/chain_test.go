@@ -187,7 +187,7 @@ func TestLyingLiteserver(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var options []chain.Option
 			if c.fault.Refuse {
-				options = append(options, chain.WithTimeout(100*time.Millisecond))
+				options = append(options, chain.WithTimeout(3*time.Second)) // enough for Dial on any machine
 			}
 			cl, err := w.dial(ctx, lyingBefore, options...)
 			if err != nil {
