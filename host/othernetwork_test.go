@@ -4,64 +4,15 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"math/big"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/xssnick/tonutils-go/tl"
-	"github.com/xssnick/tonutils-go/ton"
-
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
-	"github.com/cocoon-go/cocoon/chain/devnet"
+	"github.com/cocoon-go/cocoon/chain/devnet/elsewhere"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
-
-// elsewhere is another network, on which the operator's wallet has coins and the
-// registry is not.
-type elsewhere struct {
-	*devnet.Chain
-	client *chain.Client
-	sent   atomic.Int64 // messages that anybody sent
-}
-
-func newElsewhere(t *testing.T, key ed25519.PrivateKey) *elsewhere {
-	t.Helper()
-	c, err := devnet.Start(devnet.Options{BlockInterval: 20 * time.Millisecond, GlobalID: devnet.DefaultGlobalID - 1, Seed: []byte("elsewhere")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	cfg, err := chain.ParseGlobalConfig(c.GlobalConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &elsewhere{Chain: c}
-	if e.client, err = chain.Dial(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.client.Close() })
-	w, err := chain.NewWallet(key, c.GlobalID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Faucet(t.Context(), w.Address(), 100e9); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.client.WaitAccount(t.Context(), w.Address(), func(a *chain.Account) bool { return a.Balance.Cmp(big.NewInt(100e9)) == 0 }); err != nil {
-		t.Fatal(err)
-	}
-	c.Liteservers()[0].Inject(devnet.Fault{Forge: func(q, honest tl.Serializable) tl.Serializable {
-		if _, ok := q.(ton.SendMessage); ok {
-			e.sent.Add(1)
-		}
-		return honest
-	}})
-	return e
-}
 
 // TestOtherNetwork gives an operator the config of another network. Whatever he
 // asks for, nothing is signed.
@@ -80,7 +31,7 @@ func TestOtherNetwork(t *testing.T) {
 	if err := proposal.Sign(root.State.Governance, n.Governor); err != nil {
 		t.Fatal(err)
 	}
-	there := newElsewhere(t, n.Operator)
+	there := elsewhere.New(t, n.Operator)
 	verifier := ed25519.NewKeyFromSeed(make([]byte, 32))
 	pub := verifier.Public().(ed25519.PublicKey)
 	for name, do := range map[string]func(ctx context.Context, o *Operator) error{
@@ -109,7 +60,7 @@ func TestOtherNetwork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			o, err := OpenOperator(t.Context(), there.client, n.Operator, n.Registry, 0, dir)
+			o, err := OpenOperator(t.Context(), there.Client, n.Operator, n.Registry, 0, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,18 +74,13 @@ func TestOtherNetwork(t *testing.T) {
 			if !errors.As(err, &bad) && !errors.As(err, &disagrees) && !errors.As(err, &refused) {
 				t.Errorf("error %v", err)
 			}
-			if n := there.sent.Swap(0); n != 0 {
-				t.Errorf("%d messages were signed and sent: %v", n, err)
-			}
+			there.Unsent(t)
 			if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) > 1 {
 				t.Errorf("it remembers %v, err %v", files, err)
 			}
 		})
 	}
-	acc, err := there.client.Account(t.Context(), mustWallet(t, n.Operator, there.GlobalID()))
-	if err != nil || acc.Active() || acc.Balance.Cmp(big.NewInt(100e9)) != 0 {
-		t.Errorf("the wallet holds %v, err %v", acc.Balance, err)
-	}
+	there.Unspent(t)
 }
 
 // TestNoNode asks for what only a node's contract can do, where there is none.
@@ -156,13 +102,4 @@ func TestNoNode(t *testing.T) {
 	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) > 1 {
 		t.Errorf("it remembers %v, err %v", files, err)
 	}
-}
-
-func mustWallet(t *testing.T, key ed25519.PrivateKey, chainID int32) attestation.Address {
-	t.Helper()
-	w, err := chain.NewWallet(key, chainID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.Address()
 }

@@ -2,20 +2,14 @@ package main
 
 import (
 	"bytes"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
-
-	"github.com/xssnick/tonutils-go/tl"
-	"github.com/xssnick/tonutils-go/ton"
 
 	"github.com/cocoon-go/cocoon/chain"
-	"github.com/cocoon-go/cocoon/chain/devnet"
+	"github.com/cocoon-go/cocoon/chain/devnet/elsewhere"
 	"github.com/cocoon-go/cocoon/test/scenario/programs"
 )
 
@@ -33,25 +27,7 @@ func TestOtherNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	there, err := devnet.Start(devnet.Options{BlockInterval: 20 * time.Millisecond, GlobalID: devnet.DefaultGlobalID - 1, Seed: []byte("elsewhere")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer there.Close()
-	w, err := chain.NewWallet(key, there.GlobalID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := there.Faucet(t.Context(), w.Address(), 100e9); err != nil {
-		t.Fatal(err)
-	}
-	var sent atomic.Int64
-	there.Liteservers()[0].Inject(devnet.Fault{Forge: func(q, honest tl.Serializable) tl.Serializable {
-		if _, ok := q.(ton.SendMessage); ok {
-			sent.Add(1)
-		}
-		return honest
-	}})
+	there := elsewhere.New(t, key)
 	dir := t.TempDir()
 	config, proposal, verifier := filepath.Join(dir, "ton-global.json"), filepath.Join(dir, "p.json"), filepath.Join(dir, "verifier.key")
 	if err := os.WriteFile(config, there.GlobalConfig(), 0o644); err != nil {
@@ -90,9 +66,7 @@ func TestOtherNetwork(t *testing.T) {
 			if code != 5 && code != 1 || !strings.Contains(errs, c.text) {
 				t.Errorf("exit code %d: %s", code, errs)
 			}
-			if n := sent.Swap(0); n != 0 {
-				t.Errorf("%d messages were signed and sent", n)
-			}
+			there.Unsent(t)
 			// and with the name of the network that is meant
 			code, errs = run(append(args, "--network", "testnet")...)
 			if code != 1 || !strings.Contains(errs, "not of testnet") {
@@ -100,16 +74,5 @@ func TestOtherNetwork(t *testing.T) {
 			}
 		})
 	}
-	cfg, err := chain.ParseGlobalConfig(there.GlobalConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := chain.Dial(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	if acc, err := cl.Account(t.Context(), w.Address()); err != nil || acc.Active() || acc.Balance.Cmp(big.NewInt(100e9)) != 0 {
-		t.Errorf("the wallet holds %v, err %v", acc.Balance, err)
-	}
+	there.Unspent(t)
 }

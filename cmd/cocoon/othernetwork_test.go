@@ -8,15 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/xssnick/tonutils-go/tl"
-	"github.com/xssnick/tonutils-go/ton"
-
-	"github.com/cocoon-go/cocoon/chain"
-	"github.com/cocoon-go/cocoon/chain/devnet"
+	"github.com/cocoon-go/cocoon/chain/devnet/elsewhere"
 	"github.com/cocoon-go/cocoon/test/scenario/programs"
 )
 
@@ -25,27 +19,8 @@ import (
 func TestChallengeElsewhere(t *testing.T) {
 	d := programs.Shared(t)
 	at := func(name string) string { return filepath.Join(d.Work, d.Dir, name) }
-	there, err := devnet.Start(devnet.Options{BlockInterval: 20 * time.Millisecond, GlobalID: devnet.DefaultGlobalID - 1, Seed: []byte("elsewhere")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer there.Close()
+	there := elsewhere.New(t, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)))
 	dir := t.TempDir()
-	seed := bytes.Repeat([]byte{1}, 32)
-	w, err := chain.NewWallet(ed25519.NewKeyFromSeed(seed), there.GlobalID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := there.Faucet(t.Context(), w.Address(), 100e9); err != nil {
-		t.Fatal(err)
-	}
-	var sent atomic.Int64
-	there.Liteservers()[0].Inject(devnet.Fault{Forge: func(q, honest tl.Serializable) tl.Serializable {
-		if _, ok := q.(ton.SendMessage); ok {
-			sent.Add(1)
-		}
-		return honest
-	}})
 	config, key, mine := filepath.Join(dir, "ton-global.json"), filepath.Join(dir, "wallet.key"), filepath.Join(dir, "1.receipt")
 	files := map[string][]byte{config: there.GlobalConfig(), key: []byte(strings.Repeat("01", 32) + "\n")}
 	bundles, err1 := filepath.Glob(at("*.bundle"))
@@ -54,9 +29,11 @@ func TestChallengeElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, from := range slices.Concat(bundles, relays, []string{at("1.receipt")}) {
-		if files[filepath.Join(dir, filepath.Base(from))], err = os.ReadFile(from); err != nil {
+		data, err := os.ReadFile(from)
+		if err != nil {
 			t.Fatal(err)
 		}
+		files[filepath.Join(dir, filepath.Base(from))] = data
 	}
 	for name, b := range files {
 		if err := os.WriteFile(name, b, 0o600); err != nil {
@@ -70,11 +47,10 @@ func TestChallengeElsewhere(t *testing.T) {
 		if code != 5 || !strings.Contains(errs.String(), "there is no contract at this address") {
 			t.Errorf("%v: exit code %d: %s", more, code, errs.String())
 		}
-		if n := sent.Swap(0); n != 0 {
-			t.Errorf("%v: %d messages were signed and sent", more, n)
-		}
+		there.Unsent(t)
 		if _, err := os.Stat(filepath.Join(dir, "payments")); err == nil {
 			t.Errorf("%v: it remembers a payment", more)
 		}
 	}
+	there.Unspent(t)
 }
