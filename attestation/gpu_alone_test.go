@@ -13,6 +13,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // switches are simulated ones, and the documents about them.
@@ -126,7 +127,7 @@ func TestVectorSwitchAlone(t *testing.T) {
 			Source              struct{ Path string }
 		}
 	}{}
-	if err := json.Unmarshal(vector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -137,7 +138,7 @@ func TestVectorSwitchAlone(t *testing.T) {
 		n++
 		w := &world{t: t, policy: attestation.DefaultPolicyTOML()}
 		w.set("min_count = 0", "min_count = 0\nunsafe_without_rim = true\nunsafe_without_revocation = true")
-		f, err := w.verifier().VerifyEvidence("", deviceJSON(t, vector(t, x.Report), vector(t, x.Chain)), nil, now)
+		f, err := w.verifier().VerifyEvidence("", deviceJSON(t, vectortest.Read(t, x.Report), vectortest.Read(t, x.Chain)), nil, now)
 		if err != nil {
 			t.Fatal(err)
 		}

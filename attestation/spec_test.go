@@ -4,19 +4,15 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
-	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-var update = flag.Bool("update", false, "rewrite the generated vectors in testdata/vectors")
 
 func filled(b byte) (out [32]byte) {
 	for i := range out {
@@ -110,78 +106,21 @@ func bundleVectors(t *testing.T) []bundleVector {
 	}
 }
 
-func parseBundleVector(b []byte) (v bundleVector, err error) {
-	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
-	if lines[0] != "cocoon bundle vector v1" {
-		return v, fmt.Errorf("unknown first line %q", lines[0])
-	}
-	for _, l := range lines[1:] {
-		k, val, _ := strings.Cut(l, ": ")
-		switch k {
-		case "comment":
-			v.comment = val
-		case "expect":
-			v.expect = val
-		case "reason":
-			v.reason = val
-		case "digest":
-			v.digest = val
-		case "bundle":
-			if v.bundle, err = hex.DecodeString(val); err != nil {
-				return v, err
-			}
-		default:
-			return v, fmt.Errorf("unknown header %q", k)
-		}
-	}
-	return v, nil
-}
-
 // TestBundleVectors: the vectors are what the generator writes, and end as they
 // say.
 func TestBundleVectors(t *testing.T) {
-	dir := filepath.Join("testdata", "vectors")
-	want := map[string][]byte{}
+	files := map[string][]byte{}
 	for _, v := range bundleVectors(t) {
-		want[v.name+".txt"] = v.text()
+		files[v.name+".txt"] = v.text()
 	}
-	if *update {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for name, b := range want {
-			if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "bundle-*.txt"))
-	if err != nil || len(files) != len(want) {
-		t.Errorf("%d files, %d vectors, %v: regenerate with -update", len(files), len(want), err)
-	}
-	for _, f := range files {
-		t.Run(filepath.Base(f), func(t *testing.T) {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(b, want[filepath.Base(f)]) {
-				t.Error("differs from what the generator writes: regenerate with -update")
-			}
-			v, err := parseBundleVector(b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := attestation.ParseBundle(v.bundle)
-			family, known := map[string]fault.Family{"ok": fault.FamilyNone, "input": fault.FamilyInput, "false": fault.FamilyFalse}[v.expect]
-			if !known {
-				t.Fatalf("unknown expectation %q", v.expect)
-			}
-			if fault.FamilyOf(err) != family || err != nil && !strings.Contains(err.Error(), v.reason) {
-				t.Errorf("%v, want %s with %q", err, v.expect, v.reason)
-			}
-			if err == nil && fmt.Sprintf("%x", got.Digest()) != v.digest {
-				t.Errorf("digest %x, want %s", got.Digest(), v.digest)
+	vectortest.Generated(t, "bundle-*.txt", files)
+	for name, text := range files {
+		t.Run(name, func(t *testing.T) {
+			v := vectortest.Lines(t, text, "cocoon bundle vector v1", "comment", "expect", "reason", "digest", "bundle")
+			b, err := attestation.ParseBundle(vectortest.Hex(t, v["bundle"]))
+			vectortest.Ends(t, err, v["expect"], v["reason"])
+			if err == nil && fmt.Sprintf("%x", b.Digest()) != v["digest"] {
+				t.Errorf("digest %x, want %s", b.Digest(), v["digest"])
 			}
 		})
 	}
@@ -273,7 +212,7 @@ func block(t *testing.T, name, kind, want string) {
 	if !ok || !ok2 {
 		t.Fatalf("docs/spec/%s has no block of %s", name, kind)
 	}
-	if *update {
+	if *vectortest.Update {
 		if err := os.WriteFile(path, []byte(before+"\n```"+kind+"\n"+strings.TrimSuffix(want, "\n")+"\n```\n"+after), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/sim"
 	"github.com/cocoon-go/cocoon/attestation/tpm"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // tpmWorld is a world whose machine also has a TPM that its host owns.
@@ -307,8 +308,8 @@ func TestVectorsAzure(t *testing.T) {
 		{"az-tdx-vtpm-evidence-v1.json", "tdx/collateral/00806f050000-2025-06.json", time.Unix(1749034298, 0)},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			data := vector(t, "azure-vtpm/"+c.file)
-			f, err := strict(t).VerifyEvidence("", data, setOf(t, vector(t, c.documents)), c.at)
+			data := vectortest.Read(t, "azure-vtpm/"+c.file)
+			f, err := strict(t).VerifyEvidence("", data, setOf(t, vectortest.Read(t, c.documents)), c.at)
 			if err != nil {
 				t.Fatal(err)
 			}

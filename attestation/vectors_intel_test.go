@@ -12,6 +12,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // TestVectorsIntel compares every real quote of the manifest with the verdict of
@@ -36,7 +37,7 @@ func TestVectorsIntel(t *testing.T) {
 					for _, x := range q.Expected {
 						verdicts++
 						c := docs[kind+"/collateral/"+x.Collateral]
-						f, err := v.VerifyEvidence("", form.data, setOf(t, vector(t, c.File)), time.Unix(x.Now, 0))
+						f, err := v.VerifyEvidence("", form.data, setOf(t, vectortest.Read(t, c.File)), time.Unix(x.Now, 0))
 						if err != nil {
 							t.Errorf("with %s: %v", x.Collateral, err)
 							continue

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // listTime is when both of AMD's revocation lists in the vectors are in force.
@@ -23,8 +24,8 @@ var listTime = time.Date(2025, 9, 1, 0, 0, 0, 0, time.UTC)
 func TestVectorsSNP(t *testing.T) {
 	m := readManifest(t)
 	lists := map[string][]byte{
-		"Milan": vector(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der"),
-		"Genoa": vector(t, "snp/crl/genoa-2024-10-23_2025-11-03.crl.der"),
+		"Milan": vectortest.Read(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der"),
+		"Genoa": vectortest.Read(t, "snp/crl/genoa-2024-10-23_2025-11-03.crl.der"),
 	}
 	roots := map[string]string{
 		"Milan": "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd",
@@ -44,7 +45,7 @@ func TestVectorsSNP(t *testing.T) {
 				}
 				return
 			}
-			leaf := vector(t, x.Cert)
+			leaf := vectortest.Read(t, x.Cert)
 			cert, err := x509.ParseCertificate(leaf)
 			if err != nil {
 				t.Fatal(err)
@@ -116,15 +117,15 @@ func TestVectorsExtra(t *testing.T) {
 	var milan []byte
 	for _, x := range m.SNP {
 		if x.Product == "Milan" && x.SigningKey == "VCEK" && milan == nil {
-			milan = vector(t, x.File)
+			milan = vectortest.Read(t, x.File)
 		}
 	}
-	list := vector(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der")
+	list := vectortest.Read(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der")
 	for _, x := range m.SNPExtra {
 		if strings.Contains(x.File, "*") {
 			continue // named one by one elsewhere
 		}
-		e := setOf(t, vector(t, x.File), list)
+		e := setOf(t, vectortest.Read(t, x.File), list)
 		if e.Len() != 2 {
 			t.Errorf("%s: %d documents", x.File, e.Len())
 		}
@@ -138,7 +139,7 @@ func TestVectorsExtra(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"milan", "milan_vlek", "genoa", "genoa_vlek", "turin_vcek", "turin_vlek"} {
-		if e := setOf(t, vector(t, "snp/roots/ask_ark_"+name+".pem")); e.Len() != 2 {
+		if e := setOf(t, vectortest.Read(t, "snp/roots/ask_ark_"+name+".pem")); e.Len() != 2 {
 			t.Errorf("%s: %d documents", name, e.Len())
 		}
 	}

@@ -4,27 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-// vector reads a file of the real evidence, or skips the test.
-func vector(t testing.TB, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // manifest is what the vectors say about themselves.
 type manifest struct {
@@ -83,7 +68,7 @@ type reportVector struct {
 func readManifest(t testing.TB) *manifest {
 	t.Helper()
 	var m manifest
-	if err := json.Unmarshal(vector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.TDX) < 22 || len(m.SGX) < 7 || len(m.SNP) < 12 || len(m.Collateral) < 11 || len(m.SNPExtra) < 5 {
@@ -95,7 +80,7 @@ func readManifest(t testing.TB) *manifest {
 // sealed reads a file and compares it with its digest in the manifest.
 func sealed(t testing.TB, name, digest string) []byte {
 	t.Helper()
-	b := vector(t, name)
+	b := vectortest.Read(t, name)
 	if d := sha256.Sum256(b); hex.EncodeToString(d[:]) != digest {
 		t.Fatalf("%s is not the file that the manifest describes", name)
 	}

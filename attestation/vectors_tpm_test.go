@@ -13,6 +13,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/attestation/eventlog"
 	"github.com/cocoon-go/cocoon/attestation/tpm"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // realBoot is a measured boot under QEMU with a TPM that software emulates.
@@ -33,7 +34,7 @@ func realBoot(t testing.TB, name string) (evidence, log []byte, public [32]byte)
 			PCRs            map[int]string
 		}
 	}
-	if err := json.Unmarshal(vector(t, "cvm/vtpm/"+name+".attest.json"), &v); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "cvm/vtpm/"+name+".attest.json"), &v); err != nil {
 		t.Fatal(err)
 	}
 	e := &tpm.Evidence{Public: bytesOf(v.AK)[2:]}
@@ -96,7 +97,7 @@ func TestVectorsBoot(t *testing.T) {
 // registers that the hardware signed, and names what the loader started.
 func TestVectorsCCEL(t *testing.T) {
 	at := time.Unix(1749034298, 0)
-	log := vector(t, "eventlog/cos-113-ccel_data.dat")
+	log := vectortest.Read(t, "eventlog/cos-113-ccel_data.dat")
 	l, err := eventlog.Parse(log)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func TestVectorsCCEL(t *testing.T) {
 	w := &world{t: t, policy: attestation.DefaultPolicyTOML()}
 	w.set(`measurements = "from registry"`, "unsafe_any_measurement = true")
 	w.eventLog("required = true\n[event_log.registers.rtmr1]\n" + names)
-	f, err := w.verifier().VerifyEvidence("", vector(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin"), setOf(t, vector(t, "tdx/collateral/00806f050000-2025-06.json")), at)
+	f, err := w.verifier().VerifyEvidence("", vectortest.Read(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin"), setOf(t, vectortest.Read(t, "tdx/collateral/00806f050000-2025-06.json")), at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,13 @@
 package amd_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/google/go-sev-guest/verify/testdata"
 
 	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 func BenchmarkParseReport(b *testing.B) {
@@ -23,11 +23,11 @@ func BenchmarkParseReport(b *testing.B) {
 // report. It takes AMD's own chain and list when COCOON_VECTORS has them, else a
 // simulated one, whose intermediate is not built in: one more RSA verification.
 func BenchmarkCold(b *testing.B) {
-	if os.Getenv("COCOON_VECTORS") == "" {
+	if !vectortest.Has() {
 		BenchmarkColdSimulated(b)
 		return
 	}
-	list := readVector(b, "snp/crl/milan-2025-05-06_2026-05-12.crl.der")
+	list := vectortest.Read(b, "snp/crl/milan-2025-05-06_2026-05-12.crl.der")
 	b.ReportAllocs()
 	for b.Loop() {
 		e, err := amd.ParseEndorsements(testdata.VcekBytes, list)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-sev-guest/verify/testdata"
 
 	"github.com/cocoon-go/cocoon/attestation/amd"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // pemBody returns the base64 lines of a certificate.
@@ -68,7 +69,7 @@ func TestFlipCertificate(t *testing.T) {
 // TestFlipRevocationList flips bits of AMD's real list. A flip is either
 // refused or makes the list one of somebody else, which is the same as missing.
 func TestFlipRevocationList(t *testing.T) {
-	list := readVector(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der")
+	list := vectortest.Read(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der")
 	at := shipped.AddDate(1, 8, 0)
 	if _, err := amd.Verify(testdata.AttestationBytes, endorsements(t, testdata.VcekBytes, list), amd.Options{}, at); err != nil {
 		t.Fatal(err)

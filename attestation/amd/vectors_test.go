@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,26 +14,8 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-// vectorDir returns the directory of real evidence.
-func vectorDir(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
-	}
-	return dir
-}
-
-func readVector(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(vectorDir(t), name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 type snpVector struct {
 	File        string
@@ -58,7 +39,7 @@ type snpVector struct {
 func snpVectors(t testing.TB) []snpVector {
 	t.Helper()
 	var m struct{ SNP []snpVector }
-	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.SNP) < 12 {
@@ -71,8 +52,8 @@ func snpVectors(t testing.TB) []snpVector {
 // the opinion of go-sev-guest.
 func TestVectors(t *testing.T) {
 	crls := map[string][]byte{
-		"Milan": readVector(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der"),
-		"Genoa": readVector(t, "snp/crl/genoa-2024-10-23_2025-11-03.crl.der"),
+		"Milan": vectortest.Read(t, "snp/crl/milan-2025-05-06_2026-05-12.crl.der"),
+		"Genoa": vectortest.Read(t, "snp/crl/genoa-2024-10-23_2025-11-03.crl.der"),
 	}
 	listed := map[string]time.Time{
 		"Milan": time.Date(2025, 9, 1, 0, 0, 0, 0, time.UTC),
@@ -80,7 +61,7 @@ func TestVectors(t *testing.T) {
 	}
 	for _, v := range snpVectors(t) {
 		t.Run(filepath.Base(v.File), func(t *testing.T) {
-			report := readVector(t, v.File)
+			report := vectortest.Read(t, v.File)
 			r, err := amd.ParseReport(report)
 			if err != nil {
 				t.Fatal(err)
@@ -94,7 +75,7 @@ func TestVectors(t *testing.T) {
 				}
 				return
 			}
-			leaf := readVector(t, v.Cert)
+			leaf := vectortest.Read(t, v.Cert)
 			cert, err := x509.ParseCertificate(leaf)
 			if err != nil {
 				t.Fatal(err)
@@ -159,7 +140,7 @@ func compare(t *testing.T, v snpVector, r *amd.Report) {
 // TestTurinCertificate verifies the only real Turin certificate that is known:
 // there is no report of that chip, so one is made up that selects it.
 func TestTurinCertificate(t *testing.T) {
-	leaf := readVector(t, "snp/certs/SEV-Turin-vcek_turin.der")
+	leaf := vectortest.Read(t, "snp/certs/SEV-Turin-vcek_turin.der")
 	cert, err := x509.ParseCertificate(leaf)
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +165,7 @@ func TestTurinCertificate(t *testing.T) {
 // TestTamperedCertificates rejects AMD certificates that somebody changed.
 func TestTamperedCertificates(t *testing.T) {
 	for _, name := range []string{"invalid-legacy.der", "invalid-new.der"} {
-		leaf := readVector(t, "snp/certs/"+name)
+		leaf := vectortest.Read(t, "snp/certs/"+name)
 		_, err := amd.VerifyChain(&amd.Report{SigningKey: amd.VCEK}, endorsements(t, leaf),
 			amd.Options{WithoutRevocationUnsafe: true}, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
 		if fault.FamilyOf(err) != fault.FamilyFalse {
@@ -201,7 +182,7 @@ func TestVectorRoots(t *testing.T) {
 		amd.Turin: {"ask_ark_turin_vcek.pem", "ask_ark_turin_vlek.pem"},
 	} {
 		for i, name := range names {
-			b := readVector(t, "snp/roots/"+name)
+			b := vectortest.Read(t, "snp/roots/"+name)
 			inter, rest := pem.Decode(b)
 			root, _ := pem.Decode(rest)
 			if !bytes.Equal(root.Bytes, genuineRoots(t, p)[0].Raw) || !bytes.Equal(inter.Bytes, genuineRoots(t, p)[1+i].Raw) {

@@ -16,6 +16,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/eventlog"
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 const sha256Bank, sha384Bank = eventlog.SHA256, eventlog.SHA384
@@ -467,27 +468,14 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func vector(t testing.TB, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // TestVectorCCEL replays the CCEL of a real TD into the RTMRs of its quote.
 func TestVectorCCEL(t *testing.T) {
-	quote := vector(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin")
+	quote := vectortest.Read(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin")
 	var want [4][48]byte
 	for i := range want {
 		copy(want[i][:], quote[48+328+48*i:])
 	}
-	l := parse(t, vector(t, "eventlog/cos-113-ccel_data.dat"))
+	l := parse(t, vectortest.Read(t, "eventlog/cos-113-ccel_data.dat"))
 	if err := l.CheckRTMRs(want); err != nil {
 		t.Error(err)
 	}
@@ -515,7 +503,7 @@ func TestVectorCCEL(t *testing.T) {
 // known.
 func TestVectorLogs(t *testing.T) {
 	for name, events := range map[string]int{"eventlog/trustee-CCEL_data": 5, "eventlog/trustee-CCEL_data_ovmf": 20, "cvm/tdx/dstack_ccel.bin": 18} {
-		l := parse(t, vector(t, name))
+		l := parse(t, vectortest.Read(t, name))
 		if len(l.Events) != events || l.Trailer == 0 {
 			t.Errorf("%s: %d events, trailer of %d", name, len(l.Events), l.Trailer)
 		}
@@ -531,7 +519,7 @@ func TestVectorLogs(t *testing.T) {
 // TestVectorShim names the parts of a boot of td-shim.
 func TestVectorShim(t *testing.T) {
 	var got []string
-	for _, c := range parse(t, vector(t, "eventlog/trustee-CCEL_data")).Components(sha384Bank) {
+	for _, c := range parse(t, vectortest.Read(t, "eventlog/trustee-CCEL_data")).Components(sha384Bank) {
 		got = append(got, fmt.Sprintf("%s=%s", c.Role, c.Text))
 	}
 	want := "[configuration=5248 bytes separator=4 bytes separator=4 bytes kernel= command line=root=/dev/vda1 console=hvc0 rw]"
@@ -543,16 +531,16 @@ func TestVectorShim(t *testing.T) {
 // TestVectorTable reads the table that belongs to a real log, and the nonce
 // that is the report data of its quote.
 func TestVectorTable(t *testing.T) {
-	tab, err := eventlog.ParseTable(vector(t, "eventlog/cos-113-ccel_table.dat"))
+	tab, err := eventlog.ParseTable(vectortest.Read(t, "eventlog/cos-113-ccel_table.dat"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := vector(t, "eventlog/cos-113-ccel_data.dat")
+	log := vectortest.Read(t, "eventlog/cos-113-ccel_data.dat")
 	if tab.Type != eventlog.TableTDX || tab.Subtype != 0 || tab.Revision != 1 || tab.Length != 0x40000 || tab.Address != 0xbedbf000 || len(log) != 0x40000 {
 		t.Errorf("%+v for a log of %d bytes", tab, len(log))
 	}
-	quote := vector(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin")
-	if nonce := vector(t, "eventlog/cos-113-nonce.dat"); !bytes.Equal(bytes.TrimRight(quote[48+520:48+584], "\x00"), bytes.TrimRight(nonce, "\x00")) {
+	quote := vectortest.Read(t, "tdx/quotes/go-tdx-guest-00b2526ab190.bin")
+	if nonce := vectortest.Read(t, "eventlog/cos-113-nonce.dat"); !bytes.Equal(bytes.TrimRight(quote[48+520:48+584], "\x00"), bytes.TrimRight(nonce, "\x00")) {
 		t.Errorf("report data %x, nonce %x", quote[48+520:48+584], nonce)
 	}
 }
@@ -565,7 +553,7 @@ func TestVectorDstack(t *testing.T) {
 			Quote string
 			Log   string `json:"event_log"`
 		}
-		if err := json.Unmarshal(vector(t, "cvm/tdx/"+name+".json"), &v); err != nil {
+		if err := json.Unmarshal(vectortest.Read(t, "cvm/tdx/"+name+".json"), &v); err != nil {
 			t.Fatal(err)
 		}
 		var events []struct {
@@ -625,7 +613,7 @@ func TestVectorTCG2(t *testing.T) {
 				PCRs map[int]string
 			}
 		}
-		if err := json.Unmarshal(vector(t, "cvm/vtpm/"+name+".attest.json"), &v); err != nil {
+		if err := json.Unmarshal(vectortest.Read(t, "cvm/vtpm/"+name+".attest.json"), &v); err != nil {
 			t.Fatal(err)
 		}
 		raw, err := hex.DecodeString(v.Log)

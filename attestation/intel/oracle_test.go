@@ -12,6 +12,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/intel"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // The oracle is go-tdx-guest v0.3.1 with documents and revocation lists. It says
@@ -143,7 +144,7 @@ func agree(t *testing.T, good bool, differ string, theirs error) {
 // TestOracleOnVectors compares on every real TDX quote: with each set of
 // documents its rating, and without any its chain and signatures.
 func TestOracleOnVectors(t *testing.T) {
-	dir := vectorsDir(t)
+	dir := vectortest.Dir(t)
 	var m struct{ TDX []manifestEntry }
 	if err := json.Unmarshal(readFile(t, dir, "manifest.json"), &m); err != nil {
 		t.Fatal(err)

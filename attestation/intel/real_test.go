@@ -19,6 +19,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // moduleTime lies in the window of the documents inside go-tdx-guest.
@@ -262,7 +263,7 @@ func TestMutatedDocuments(t *testing.T) {
 // is not signed: the armour and text of the PEM chain (TestMutatedChain), and
 // bytes behind the quote, of which nothing is read.
 func TestMutatedVectors(t *testing.T) {
-	dir := vectorsDir(t)
+	dir := vectortest.Dir(t)
 	for _, x := range []struct {
 		tee, quote, collateral string
 		at                     int64
@@ -291,7 +292,7 @@ func TestMutatedVectors(t *testing.T) {
 // one that its QE identity names, so that Intel's library answers
 // STATUS_QE_IDENTITY_MISMATCH: here, the last check before the rating.
 func TestIntelSample(t *testing.T) {
-	dir := vectorsDir(t) + "/tdx/intel-qvl-sample"
+	dir := vectortest.Dir(t) + "/tdx/intel-qvl-sample"
 	at := time.Date(2023, 2, 1, 0, 0, 0, 0, time.UTC)
 	q, err := intel.ParseQuote(readFile(t, dir, "quote.dat"))
 	if err != nil {
@@ -321,7 +322,7 @@ func TestIntelSample(t *testing.T) {
 	}
 
 	// The SGX sample has a TCB info of version 2, which Intel has retired.
-	sgx := vectorsDir(t) + "/sgx/intel-qvl-sample"
+	sgx := vectortest.Dir(t) + "/sgx/intel-qvl-sample"
 	_, err = new(intel.Endorsements).AddServiceAnswer(readFile(t, sgx, "tcbInfo.json"))
 	if fault.FamilyOf(err) != fault.FamilyInput {
 		t.Errorf("TCB info of version 2: %v", err)
@@ -332,7 +333,7 @@ func TestIntelSample(t *testing.T) {
 // their signatures are good, and what is missing is named. One quote has a
 // pre-production root and is false.
 func TestRealWithoutDocuments(t *testing.T) {
-	dir := vectorsDir(t)
+	dir := vectortest.Dir(t)
 	at := time.Date(2025, 9, 10, 0, 0, 0, 0, time.UTC)
 	for _, tee := range []string{"tdx", "sgx"} {
 		files, err := os.ReadDir(dir + "/" + tee + "/quotes")

@@ -10,20 +10,8 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation/intel"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-// vectorsDir returns the folder with real evidence, or skips.
-func vectorsDir(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: real evidence is NOT verified by this test")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
-		t.Fatalf("COCOON_VECTORS is set and unreadable: %v", err)
-	}
-	return dir
-}
 
 type manifestEntry struct {
 	File     string
@@ -70,7 +58,7 @@ func loadCollateral(t testing.TB, path ...string) *intel.Endorsements {
 
 // TestRealQuotes compares every verdict with that of Intel's own algorithm.
 func TestRealQuotes(t *testing.T) {
-	dir := vectorsDir(t)
+	dir := vectortest.Dir(t)
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(readFile(t, dir, "manifest.json"), &m); err != nil {
 		t.Fatal(err)

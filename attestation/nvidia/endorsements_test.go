@@ -12,6 +12,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // documents signs everything that a good device needs.
@@ -266,12 +267,12 @@ func TestCompleteReal(t *testing.T) {
 	e := &nvidia.Endorsements{}
 	list := nvidiaVectors(t)
 	for _, x := range list {
-		if err := e.Add(readVector(t, x.Chain)); err != nil {
+		if err := e.Add(vectortest.Read(t, x.Chain)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, x := range list {
-		ev := &nvidia.Evidence{Report: readVector(t, x.Report)}
+		ev := &nvidia.Evidence{Report: vectortest.Read(t, x.Report)}
 		err := e.Complete(ev)
 		if strings.Contains(x.Expected, "INVALID") {
 			wantErr(t, err, fault.FamilyUnknown, nvidia.StepChain, "those given are of other devices")

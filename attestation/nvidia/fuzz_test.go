@@ -9,6 +9,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // FuzzReport parses reports: never a panic, never a report with an error, and
@@ -92,11 +93,10 @@ func FuzzEndorsements(f *testing.F) {
 
 // realFiles returns real evidence as seeds, nothing when there is none.
 func realFiles(f *testing.F, pattern string) [][]byte {
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
+	if !vectortest.Has() {
 		return nil
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "nvidia/evidence", pattern))
+	names, err := filepath.Glob(filepath.Join(vectortest.Dir(f), "nvidia/evidence", pattern))
 	if err != nil || len(names) == 0 {
 		f.Fatalf("no files %s: %v", pattern, err)
 	}

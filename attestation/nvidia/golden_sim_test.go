@@ -9,6 +9,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 const (
@@ -226,7 +227,7 @@ func TestRIMIDVectors(t *testing.T) {
 	ids := manifestIDs(t)
 	kinds := map[string]nvidia.Kind{"HOPPER": nvidia.Hopper, "BLACKWELL": nvidia.Blackwell, "LS10": nvidia.LS10}
 	for _, v := range nvidiaVectors(t) {
-		r, err := nvidia.ParseReport(readVector(t, v.Report))
+		r, err := nvidia.ParseReport(vectortest.Read(t, v.Report))
 		if err != nil {
 			t.Fatal(err)
 		}

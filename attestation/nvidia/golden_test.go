@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // TestGoldenPairs compares every pair of report and RIM documents of the
@@ -21,7 +22,7 @@ func TestGoldenPairs(t *testing.T) {
 			Expected string
 		} `json:"nvidia_pairs"`
 	}
-	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.Pairs) < 4 {
@@ -35,7 +36,7 @@ func TestGoldenPairs(t *testing.T) {
 		if strings.HasPrefix(name, "switch") {
 			when = at
 		}
-		r, err := nvidia.VerifyRIM(readVector(t, filepath.Join("nvidia/rims", name)), nil, noOCSP, when)
+		r, err := nvidia.VerifyRIM(vectortest.Read(t, filepath.Join("nvidia/rims", name)), nil, noOCSP, when)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +46,7 @@ func TestGoldenPairs(t *testing.T) {
 		var report []byte
 		for _, v := range nvidiaVectors(t) {
 			if v.id() == p.Report {
-				report = readVector(t, v.Report)
+				report = vectortest.Read(t, v.Report)
 			}
 		}
 		r, err := nvidia.ParseReport(report)

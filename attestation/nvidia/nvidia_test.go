@@ -3,7 +3,6 @@ package nvidia_test
 import (
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,26 +10,8 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-// vectorDir returns the directory of real evidence.
-func vectorDir(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
-	}
-	return dir
-}
-
-func readVector(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(vectorDir(t), name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // nvidiaVector is an entry of the manifest.
 type nvidiaVector struct {
@@ -52,7 +33,7 @@ func (v nvidiaVector) id() string {
 func nvidiaVectors(t testing.TB) []nvidiaVector {
 	t.Helper()
 	var m struct{ NVIDIA []nvidiaVector }
-	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.NVIDIA) < 16 {
@@ -64,7 +45,7 @@ func nvidiaVectors(t testing.TB) []nvidiaVector {
 // evidence returns a real report and its chain.
 func (v nvidiaVector) evidence(t testing.TB) *nvidia.Evidence {
 	t.Helper()
-	e, err := nvidia.NewEvidence(readVector(t, v.Report), readVector(t, v.Chain))
+	e, err := nvidia.NewEvidence(vectortest.Read(t, v.Report), vectortest.Read(t, v.Chain))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 type rimVector struct{ File, Version, Expected string }
@@ -19,7 +20,7 @@ func rimVectors(t testing.TB) []rimVector {
 	var m struct {
 		RIMs []rimVector `json:"nvidia_rims"`
 	}
-	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.RIMs) < 27 {
@@ -38,7 +39,7 @@ var signedAt = time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
 func TestRIMVectors(t *testing.T) {
 	for _, v := range rimVectors(t) {
 		t.Run(filepath.Base(v.File), func(t *testing.T) {
-			doc := readVector(t, v.File)
+			doc := vectortest.Read(t, v.File)
 			d, err := nvidia.ParseRIM(doc)
 			if err != nil {
 				t.Fatal(err)
@@ -84,7 +85,7 @@ func manifestIDs(t testing.TB) map[string]string {
 			ID     string `json:"vbios_rim_id"`
 		}
 	}
-	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	ids := map[string]string{}

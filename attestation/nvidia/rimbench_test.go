@@ -5,6 +5,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 const benchRIM = "nvidia/rims/1010_0200_882_96005E0001_PROD.swidtag"
@@ -12,7 +13,7 @@ const benchRIM = "nvidia/rims/1010_0200_882_96005E0001_PROD.swidtag"
 // BenchmarkRIMParse reads and canonicalizes a real RIM document; no signature
 // is checked.
 func BenchmarkRIMParse(b *testing.B) {
-	doc := readVector(b, benchRIM)
+	doc := vectortest.Read(b, benchRIM)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(doc)))
 	for b.Loop() {

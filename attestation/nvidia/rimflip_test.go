@@ -4,9 +4,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // flipPositions yields 500 seeded positions of n, or all of them when
@@ -19,18 +20,13 @@ func flipPositions(n int) []int {
 	return p
 }
 
+const realRIM = "nvidia/rims/1010_0200_882_96005E0001_PROD.swidtag"
+
 // TestFlipRIM flips bits of a real document. None is accepted, also where
 // nothing is signed: its signature part holds no byte whose neighbour means the
 // same.
 func TestFlipRIM(t *testing.T) {
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
-	}
-	doc, err := os.ReadFile(filepath.Join(dir, "nvidia/rims/1010_0200_882_96005E0001_PROD.swidtag"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := vectortest.Read(t, realRIM)
 	v, at := NewVerifier(Options{WithoutRevocationUnsafe: true}, 0), time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
 	verify := func(b []byte) error {
 		d, err := ParseRIM(b)
@@ -72,14 +68,7 @@ func BenchmarkRIMCold(b *testing.B) { benchmarkRIM(b, rimChainLength-1) }
 
 // benchmarkRIM verifies a document whose chain is known from a certificate on.
 func benchmarkRIM(b *testing.B, known int) {
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		b.Skip("COCOON_VECTORS is not set")
-	}
-	doc, err := os.ReadFile(filepath.Join(dir, "nvidia/rims/1010_0200_882_96005E0001_PROD.swidtag"))
-	if err != nil {
-		b.Fatal(err)
-	}
+	doc := vectortest.Read(b, realRIM)
 	first, err := ParseRIM(doc)
 	if err != nil {
 		b.Fatal(err)

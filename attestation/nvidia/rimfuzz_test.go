@@ -2,13 +2,13 @@ package nvidia_test
 
 import (
 	"encoding/base64"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // FuzzRIM parses RIM documents in XML and JSON: never a panic, never a document
@@ -17,8 +17,8 @@ func FuzzRIM(f *testing.F) {
 	doc := rim(f, vendor(), sim.NVIDIARIM{})
 	f.Add(doc)
 	f.Add([]byte(`{"id":"x","rim":"` + base64.StdEncoding.EncodeToString(doc) + `","rim_format":"TCG"}`))
-	if os.Getenv("COCOON_VECTORS") != "" {
-		f.Add(readVector(f, benchRIM))
+	if vectortest.Has() {
+		f.Add(vectortest.Read(f, benchRIM))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := nvidia.ParseRIM(b)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/nvidia"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // TestVectors compares every real report of the manifest with its verdict:
@@ -43,7 +44,7 @@ func TestVectors(t *testing.T) {
 // TestVectorRoots compares the built-in roots with the vectors' copies.
 func TestVectorRoots(t *testing.T) {
 	for name, want := range map[string][32]byte{"verifier_device_root.pem": nvidia.DeviceRoot(), "verifier_RIM_root.pem": nvidia.RIMRoot()} {
-		p, _ := pem.Decode(readVector(t, "nvidia/roots/"+name))
+		p, _ := pem.Decode(vectortest.Read(t, "nvidia/roots/"+name))
 		if p == nil || sha256.Sum256(p.Bytes) != want {
 			t.Errorf("%s is not the built-in root", name)
 		}

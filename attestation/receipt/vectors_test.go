@@ -3,18 +3,14 @@ package receipt
 import (
 	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-var update = flag.Bool("update", false, "rewrite the generated vectors in testdata/vectors")
 
 // vector is one file of testdata/vectors; docs/spec/receipt.md section 9
 // describes the form.
@@ -26,37 +22,6 @@ type vector struct {
 
 func (v *vector) text() []byte {
 	return fmt.Appendf(nil, "cocoon receipt vector v1\ncomment: %s\nexpect: %s\nreason: %s\nkey: %x\nreceipt: %x\n", v.comment, v.expect, v.reason, v.key, v.receipt)
-}
-
-func parseVector(b []byte) (v vector, err error) {
-	lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
-	if lines[0] != "cocoon receipt vector v1" {
-		return v, fmt.Errorf("unknown first line %q", lines[0])
-	}
-	for _, l := range lines[1:] {
-		k, val, _ := strings.Cut(l, ": ")
-		switch k {
-		case "comment":
-			v.comment = val
-		case "expect":
-			v.expect = val
-		case "reason":
-			v.reason = val
-		case "key":
-			k, err := hex.DecodeString(val)
-			if err != nil || len(k) != 32 {
-				return v, fmt.Errorf("key %q", val)
-			}
-			v.key = [32]byte(k)
-		case "receipt":
-			if v.receipt, err = hex.DecodeString(val); err != nil {
-				return v, err
-			}
-		default:
-			return v, fmt.Errorf("unknown header %q", k)
-		}
-	}
-	return v, nil
 }
 
 func makeVectors(t *testing.T) []vector {
@@ -98,54 +63,21 @@ func makeVectors(t *testing.T) []vector {
 	}
 }
 
+// TestVectors: the vectors are what the generator writes, and end as they say.
 func TestVectors(t *testing.T) {
-	dir := filepath.Join("testdata", "vectors")
-	want := map[string][]byte{}
+	files := map[string][]byte{}
 	for _, v := range makeVectors(t) {
-		want[v.name+".txt"] = v.text()
+		files[v.name+".txt"] = v.text()
 	}
-	if *update {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for name, b := range want {
-			if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) != len(want) {
-		t.Errorf("%d files, %d vectors: regenerate with -update", len(files), len(want))
-	}
-	for _, f := range files {
-		t.Run(f.Name(), func(t *testing.T) {
-			b, err := os.ReadFile(filepath.Join(dir, f.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(b, want[f.Name()]) {
-				t.Error("differs from what the generator writes: regenerate with -update")
-			}
-			v, err := parseVector(b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := Parse(v.receipt)
+	vectortest.Generated(t, "*", files)
+	for name, text := range files {
+		t.Run(name, func(t *testing.T) {
+			v := vectortest.Lines(t, text, "cocoon receipt vector v1", "comment", "expect", "reason", "key", "receipt")
+			r, err := Parse(vectortest.Hex(t, v["receipt"]))
 			if err == nil {
-				err = r.Verify(v.key)
+				err = r.Verify([32]byte(vectortest.Hex(t, v["key"])))
 			}
-			family := map[string]fault.Family{"ok": fault.FamilyNone, "input": fault.FamilyInput, "false": fault.FamilyFalse}
-			fam, known := family[v.expect]
-			if !known {
-				t.Fatalf("unknown expectation %q", v.expect)
-			}
-			if fault.FamilyOf(err) != fam || (err != nil && !strings.Contains(err.Error(), v.reason)) {
-				t.Errorf("%v, want %s with %q", err, v.expect, v.reason)
-			}
+			vectortest.Ends(t, err, v["expect"], v["reason"])
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation/tpm"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // flips yields positions of bits to flip: 500 seeded ones of n, or all of them
@@ -54,7 +55,7 @@ func TestFlipEvidence(t *testing.T) {
 // hardware evidence inside the report is verified too, as a caller does it.
 func TestFlipAzure(t *testing.T) {
 	for name, v := range azureVectors {
-		f, err := tpm.ParseAzureFile(readVector(t, name))
+		f, err := tpm.ParseAzureFile(vectortest.Read(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +100,7 @@ func unsigned(i int) bool { return i >= 32 && i < 32+1024 && (i < 32+128 || i >=
 func TestFlipUnsigned(t *testing.T) {
 	const name = "azure-vtpm/az-tdx-vtpm-evidence-v1.json"
 	v := azureVectors[name]
-	f, err := tpm.ParseAzureFile(readVector(t, name))
+	f, err := tpm.ParseAzureFile(vectortest.Read(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/eventlog"
 	"github.com/cocoon-go/cocoon/attestation/sim"
 	"github.com/cocoon-go/cocoon/attestation/tpm"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // The oracle is go-tpm v0.9.8, by Google: whatever our parsers accept, it must
@@ -134,7 +135,7 @@ func TestOracle(t *testing.T) {
 			check(name, e)
 		}
 		for name := range azureVectors {
-			f, err := tpm.ParseAzureFile(readVector(t, name))
+			f, err := tpm.ParseAzureFile(vectortest.Read(t, name))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,12 +13,10 @@ import (
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation/eventlog"
-	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/sim"
 	"github.com/cocoon-go/cocoon/attestation/tpm"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-var update = flag.Bool("update", false, "rewrite the generated vectors in testdata/vectors")
 
 // fileVector is one file of testdata/vectors; docs/spec/tpm.md, section 9,
 // describes the form.
@@ -33,34 +30,13 @@ func (v *fileVector) text() []byte {
 	return fmt.Appendf(nil, "cocoon tpm vector v1\ncomment: %s\nexpect: %s\nreason: %s\nkey: %s\nnonce: %x\nevidence: %x\n", v.comment, v.expect, v.reason, v.key, v.nonce, v.evidence)
 }
 
-func parseFileVector(b []byte) (v fileVector, err error) {
-	first, rest, _ := strings.Cut(string(b), "\n")
-	if first != "cocoon tpm vector v1" {
-		return v, fmt.Errorf("unknown first line %q", first)
+func parseFileVector(t *testing.T, text []byte) *fileVector {
+	t.Helper()
+	v := vectortest.Lines(t, text, "cocoon tpm vector v1", "comment", "expect", "reason", "key", "nonce", "evidence")
+	return &fileVector{
+		expect: v["expect"], reason: v["reason"], key: v["key"],
+		nonce: vectortest.Hex(t, v["nonce"]), evidence: vectortest.Hex(t, v["evidence"]),
 	}
-	for l := range strings.Lines(rest) {
-		k, val, _ := strings.Cut(strings.TrimSuffix(l, "\n"), ": ")
-		switch k {
-		case "comment":
-			v.comment = val
-		case "expect":
-			v.expect = val
-		case "reason":
-			v.reason = val
-		case "key":
-			v.key = val
-		case "nonce":
-			v.nonce, err = hex.DecodeString(val)
-		case "evidence":
-			v.evidence, err = hex.DecodeString(val)
-		default:
-			err = fmt.Errorf("unknown header %q", k)
-		}
-		if err != nil {
-			return v, err
-		}
-	}
-	return v, nil
 }
 
 // verify does what a verifier of a vector has to do.
@@ -149,44 +125,20 @@ func makeFileVectors(t *testing.T) []fileVector {
 // TestFileVectors compares the committed vectors with what the code makes, and
 // verifies them.
 func TestFileVectors(t *testing.T) {
-	dir := filepath.Join("testdata", "vectors")
-	seen := map[string]bool{}
+	files := map[string][]byte{}
 	for _, v := range makeFileVectors(t) {
-		name := v.name + ".txt"
-		seen[name] = true
-		if *update {
-			if err := os.WriteFile(filepath.Join(dir, name), v.text(), 0o644); err != nil {
-				t.Fatal(err)
+		files[v.name+".txt"] = v.text()
+	}
+	vectortest.Generated(t, "*", files)
+	for name, text := range files {
+		t.Run(name, func(t *testing.T) {
+			v := parseFileVector(t, text)
+			f, err := v.verify()
+			vectortest.Ends(t, err, v.expect, v.reason)
+			if err == nil && (!f.Development || len(f.PCRs[eventlog.SHA256]) != 3) {
+				t.Errorf("%+v", f)
 			}
-		}
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(b, v.text()) {
-			t.Errorf("%s differs from what the code makes; run with -update and look at the difference", name)
-		}
-		got, err := parseFileVector(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := got.verify()
-		family := map[string]fault.Family{"ok": 0, "false": fault.FamilyFalse, "unknown": fault.FamilyUnknown, "input": fault.FamilyInput}
-		if want, ok := family[got.expect]; !ok || fault.FamilyOf(err) != want || err != nil && !strings.Contains(err.Error(), got.reason) {
-			t.Errorf("%s: %v, want %s with %q", name, err, got.expect, got.reason)
-		}
-		if got.expect == "ok" && (f == nil || !f.Development || len(f.PCRs[eventlog.SHA256]) != 3) {
-			t.Errorf("%s: %+v", name, f)
-		}
-	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		if !seen[f.Name()] {
-			t.Errorf("%s is no vector of this test", f.Name())
-		}
+		})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,20 +15,8 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 	"github.com/cocoon-go/cocoon/attestation/intel"
 	"github.com/cocoon-go/cocoon/attestation/tpm"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-func readVector(t testing.TB, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: REAL EVIDENCE IS NOT TESTED; set it to the directory that holds manifest.json")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
@@ -77,7 +64,7 @@ func (v azureVector) hardware(t testing.TB, f *tpm.AzureFile) (*tpm.Hardware, er
 		return nil, err
 	}
 	if kind == tpm.SNP {
-		e, err := amd.ParseEndorsements(f.VCEK, readVector(t, v.endorse))
+		e, err := amd.ParseEndorsements(f.VCEK, vectortest.Read(t, v.endorse))
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +89,7 @@ func (v azureVector) quote(t testing.TB, b []byte) (*intel.Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := intel.ParseCollateral(readVector(t, v.endorse))
+	c, err := intel.ParseCollateral(vectortest.Read(t, v.endorse))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +106,7 @@ func TestVectorAzure(t *testing.T) {
 	var m struct {
 		Azure []struct{ File, Sha256 string } `json:"azure_vtpm"`
 	}
-	if err := json.Unmarshal(readVector(t, "manifest.json"), &m); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "manifest.json"), &m); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.Azure) < len(azureVectors) {
@@ -131,7 +118,7 @@ func TestVectorAzure(t *testing.T) {
 			if !ok {
 				t.Fatal("nothing is known about this entry")
 			}
-			raw := readVector(t, entry.File)
+			raw := vectortest.Read(t, entry.File)
 			if got := sha256.Sum256(raw); hex.EncodeToString(got[:]) != entry.Sha256 || !tpm.IsAzureFile(raw) {
 				t.Errorf("digest %x", got)
 			}
@@ -201,7 +188,7 @@ func (v azureVector) compare(t *testing.T, f *tpm.Facts) {
 func TestVectorCross(t *testing.T) {
 	files, hws := map[string]*tpm.AzureFile{}, map[string]*tpm.Hardware{}
 	for name, v := range azureVectors {
-		f, err := tpm.ParseAzureFile(readVector(t, name))
+		f, err := tpm.ParseAzureFile(vectortest.Read(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +230,7 @@ var bootNames = []string{"mmio64", "p13", "p13m3", "pbp", "tpm-12"}
 func loadBoot(t testing.TB, name string) (*bootVector, *tpm.Evidence) {
 	t.Helper()
 	v := &bootVector{}
-	if err := json.Unmarshal(readVector(t, "cvm/vtpm/"+name+".attest.json"), v); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "cvm/vtpm/"+name+".attest.json"), v); err != nil {
 		t.Fatal(err)
 	}
 	e := &tpm.Evidence{Public: unhex(t, v.AK)[2:]}
@@ -261,8 +248,8 @@ func loadBoot(t testing.TB, name string) (*bootVector, *tpm.Evidence) {
 // TestVectorBoot verifies real measured boots: quotes in two banks, log, and the
 // registers that were computed from the files that booted.
 func TestVectorBoot(t *testing.T) {
-	all, err := filepath.Glob(filepath.Join(os.Getenv("COCOON_VECTORS"), "cvm/vtpm/*.attest.json"))
-	if err != nil || os.Getenv("COCOON_VECTORS") != "" && len(all) != len(bootNames) {
+	all, err := filepath.Glob(filepath.Join(vectortest.Dir(t), "cvm/vtpm/*.attest.json"))
+	if err != nil || len(all) != len(bootNames) {
 		t.Fatalf("%d boots, want %d: %v", len(all), len(bootNames), err)
 	}
 	for _, name := range bootNames {
@@ -314,7 +301,7 @@ func TestVectorBoot(t *testing.T) {
 func comparePredicted(t *testing.T, name string, got tpm.PCRs) {
 	t.Helper()
 	var want map[string]map[int]string
-	if err := json.Unmarshal(readVector(t, "cvm/vtpm/"+name+".predicted.json"), &want); err != nil {
+	if err := json.Unmarshal(vectortest.Read(t, "cvm/vtpm/"+name+".predicted.json"), &want); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -332,8 +319,8 @@ func comparePredicted(t *testing.T, name string, got tpm.PCRs) {
 }
 
 func TestParseAzureFileRejects(t *testing.T) {
-	numbered := string(readVector(t, "azure-vtpm/az-tdx-vtpm-evidence-v1.json"))
-	old := string(readVector(t, "azure-vtpm/az-snp-vtpm-evidence-genoa.json"))
+	numbered := string(vectortest.Read(t, "azure-vtpm/az-tdx-vtpm-evidence-v1.json"))
+	old := string(vectortest.Read(t, "azure-vtpm/az-snp-vtpm-evidence-genoa.json"))
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(numbered), &fields); err != nil {
 		t.Fatal(err)

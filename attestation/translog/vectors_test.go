@@ -1,22 +1,17 @@
 package translog
 
 import (
-	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/cocoon-go/cocoon/attestation/fault"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
-
-var update = flag.Bool("update", false, "rewrite the generated vectors in testdata/vectors")
 
 // makeVectors returns file name and text; docs/spec/log.md section 9 describes
 // the form. Leaf i of the log in them is SHA-256(0x00 || uint64(i)).
@@ -63,22 +58,8 @@ func makeVectors(t *testing.T) map[string]string {
 	return out
 }
 
-func runVector(t *testing.T, text string) error {
+func runVector(t *testing.T, v map[string]string) error {
 	t.Helper()
-	v := map[string]string{}
-	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		if i == 0 {
-			if line != "cocoon log vector v1" {
-				t.Fatalf("unknown first line %q", line)
-			}
-			continue
-		}
-		k, val, ok := strings.Cut(line, ": ")
-		if !ok {
-			t.Fatalf("line %q", line)
-		}
-		v[k] = val
-	}
 	num := func(k string) uint64 {
 		n, err := strconv.ParseUint(v[k], 10, 64)
 		if err != nil {
@@ -122,46 +103,19 @@ func runVector(t *testing.T, text string) error {
 	return nil
 }
 
+// TestVectors: the vectors are what the generator writes, and end as they say.
 func TestVectors(t *testing.T) {
-	dir := filepath.Join("testdata", "vectors")
-	want := makeVectors(t)
-	if *update {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for name, s := range want {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(s), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+	files := map[string][]byte{}
+	for name, text := range makeVectors(t) {
+		files[name] = []byte(text)
 	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) != len(want) {
-		t.Errorf("%d files, %d vectors: regenerate with -update", len(files), len(want))
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(b) != want[f.Name()] {
-			t.Errorf("%s differs from what the generator writes: regenerate with -update", f.Name())
-		}
-		expect := fault.FamilyNone
-		switch {
-		case bytes.Contains(b, []byte("\nexpect: false\n")):
-			expect = fault.FamilyFalse
-		case bytes.Contains(b, []byte("\nexpect: input\n")):
-			expect = fault.FamilyInput
-		case !bytes.Contains(b, []byte("\nexpect: ok\n")):
-			t.Errorf("%s: unknown expectation", f.Name())
-		}
-		if err := runVector(t, string(b)); fault.FamilyOf(err) != expect {
-			t.Errorf("%s: %v", f.Name(), err)
-		}
+	vectortest.Generated(t, "*", files)
+	for name, text := range files {
+		t.Run(name, func(t *testing.T) {
+			v := vectortest.Lines(t, text, "cocoon log vector v1", "kind", "expect", "chain", "node", "epoch", "index", "old", "size", "leaf", "root",
+				"proof", "key", "digest", "signature", "note")
+			vectortest.Ends(t, runVector(t, v), v["expect"], "")
+		})
 	}
 }
 

@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -53,23 +51,5 @@ func TestPlatformOf(t *testing.T) {
 			t.Errorf("node %d holds a slot until %v, %v", node, until, ok)
 		}
 	}
-
-	if _, err := PlatformOf(&chain.Account{Address: addr}); !errors.Is(err, ErrNoContract) {
-		t.Errorf("no contract: %v", err)
-	}
-	other := acc(key.Cell())
-	other.Code = contracts.NodeCode()
-	elsewhere := acc(key.Cell())
-	elsewhere.Address.Hash[0] ^= 1
-	for want, a := range map[string]*chain.Account{
-		"runs other code":   other,
-		"says that it is":   elsewhere,
-		"can't be read":     acc(cell.BeginCell().EndCell()),
-		"which is at 0:000": acc(contracts.PlatformKey{Root: key.Root}.Cell()),
-	} {
-		var disagrees *attestation.ChainError
-		if p, err := PlatformOf(a); p != nil || !errors.As(err, &disagrees) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, %v", want, p, err)
-		}
-	}
+	refusesOthers(t, PlatformOf, acc(key.Cell()), contracts.NodeCode(), contracts.PlatformKey{Root: key.Root}.Cell())
 }

@@ -19,6 +19,27 @@ func disagrees(err error, want string) bool {
 	return errors.As(err, &e) && strings.Contains(err.Error(), want)
 }
 
+// refusesOthers checks that a record is read from no account but that of a
+// contract of its kind: good, with the code and the key that it has.
+func refusesOthers[T any](t *testing.T, of func(*chain.Account) (*T, error), good *chain.Account, otherCode, otherKey *cell.Cell) {
+	t.Helper()
+	if r, err := of(&chain.Account{Address: good.Address}); r != nil || !errors.Is(err, ErrNoContract) {
+		t.Errorf("no contract: %v, %v", r, err)
+	}
+	for want, edit := range map[string]func(*chain.Account){
+		"runs other code":   func(a *chain.Account) { a.Code = otherCode },
+		"says that it is":   func(a *chain.Account) { a.Address.Hash[0] ^= 1 },
+		"can't be read":     func(a *chain.Account) { a.Data = cell.BeginCell().EndCell() },
+		"which is at 0:000": func(a *chain.Account) { a.Data = otherKey },
+	} {
+		a := *good
+		edit(&a)
+		if r, err := of(&a); r != nil || !disagrees(err, want) {
+			t.Errorf("%s: %v, %v", want, r, err)
+		}
+	}
+}
+
 // TestNodeOf: only the account at the address that follows from registry, operator
 // and index is a node; whatever else says that it is one, with the node's own code
 // and any state, is not.

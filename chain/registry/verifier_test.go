@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"errors"
-	"strings"
 	"testing"
 
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -25,22 +23,5 @@ func TestVerifierOf(t *testing.T) {
 	if err != nil || v.State.Key != key || v.State.Operator != nil {
 		t.Errorf("deployed: %+v, %v", v, err)
 	}
-	if _, err := VerifierOf(&chain.Account{Address: addr}); !errors.Is(err, ErrNoContract) {
-		t.Errorf("no contract: %v", err)
-	}
-	other := acc(key.Cell())
-	other.Code = contracts.PlatformCode()
-	elsewhere := acc(key.Cell())
-	elsewhere.Address.Hash[0] ^= 1
-	for want, a := range map[string]*chain.Account{
-		"runs other code":   other,
-		"says that it is":   elsewhere,
-		"can't be read":     acc(cell.BeginCell().EndCell()),
-		"which is at 0:000": acc(contracts.VerifierKey{Root: key.Root}.Cell()),
-	} {
-		var disagrees *attestation.ChainError
-		if v, err := VerifierOf(a); v != nil || !errors.As(err, &disagrees) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, %v", want, v, err)
-		}
-	}
+	refusesOthers(t, VerifierOf, acc(key.Cell()), contracts.PlatformCode(), contracts.VerifierKey{Root: key.Root}.Cell())
 }

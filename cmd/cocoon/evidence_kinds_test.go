@@ -12,6 +12,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/amd"
 	"github.com/cocoon-go/cocoon/attestation/eventlog"
 	"github.com/cocoon-go/cocoon/attestation/sim"
+	"github.com/cocoon-go/cocoon/attestation/vectortest"
 )
 
 // subject is a file with what it takes to accept it.
@@ -158,10 +159,7 @@ func TestNotEvidence(t *testing.T) {
 // TestRealKinds: one real file of every kind is told apart, and its result is that
 // of a policy that knows nothing of its code.
 func TestRealKinds(t *testing.T) {
-	dir := os.Getenv("COCOON_VECTORS")
-	if dir == "" {
-		t.Skip("COCOON_VECTORS is not set: no real evidence to look at")
-	}
+	dir := vectortest.Dir(t)
 	m := newMachine(t)
 	m.write("policy.toml", []byte(attestation.DefaultPolicyTOML()))
 	for _, c := range []struct{ file, papers, at, kind string }{
@@ -170,11 +168,7 @@ func TestRealKinds(t *testing.T) {
 		{"snp/reports/go-sev-guest-v2-377e6241d3b3.bin", "snp/crl", "2025-06-01T00:00:00Z", attestation.KindSNP},
 		{"azure-vtpm/az-snp-vtpm-evidence-v1.json", "snp/crl", "2025-06-01T00:00:00Z", attestation.KindTPM},
 	} {
-		data, err := os.ReadFile(filepath.Join(dir, c.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.write("evidence.bin", data)
+		m.write("evidence.bin", vectortest.Read(t, c.file))
 		_, out, errs := m.any("verify", "evidence", "@evidence.bin", "--policy", "@policy.toml", "--at", c.at, "--endorsements", filepath.Join(dir, c.papers), "--json")
 		var v attestation.Verdict
 		if err := json.Unmarshal([]byte(out), &v); err != nil || v.Kind != c.kind || v.Simulated {
