@@ -300,9 +300,6 @@ func (c *Client) prove(ctx context.Context, s *server, id BlockID) (*proved, err
 	newBase, newPath := base, path
 	var h blockHeader
 	for w.at != id {
-		if len(links) > maxLinks {
-			return nil, attestation.Unknown("block %d is more than %d links from the trusted block: renew it", id.Seqno, maxLinks)
-		}
 		steps, err := s.links(ctx, w.at, id)
 		if err != nil {
 			return nil, err
@@ -312,7 +309,9 @@ func (c *Client) prove(ctx context.Context, s *server, id BlockID) (*proved, err
 			if h, err = w.step(l); err != nil {
 				return nil, s.lie("the masterchain", err)
 			}
-			links = append(links, l)
+			if links = append(links, l); len(links) > maxLinks { // no account proof may have more
+				return nil, attestation.Unknown("block %d is more than %d links from the trusted block: renew it", id.Seqno, maxLinks)
+			}
 			if l.toKey {
 				newBase, newPath = w.at, slices.Clip(links)
 			}

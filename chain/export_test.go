@@ -83,3 +83,12 @@ func PassageOf(t testing.TB, before, tx *cell.Cell) []byte {
 
 // ReadMessage reads a message out of a passage.
 var ReadMessage = readMessage
+
+// ParseCell reads one root out of an answer.
+var ParseCell = parseCell
+
+// CheckTransactions reads an account's transactions out of an answer.
+var CheckTransactions = checkTransactions
+
+// SerializeCells is the one serialisation of roots.
+var SerializeCells = boc

@@ -3,9 +3,11 @@ package chain_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,9 +153,16 @@ func TestPassageRefuses(t *testing.T) {
 		"with a byte after it":          {append(bytes.Clone(good), 0), p.newest, &input},
 		"without its last byte":         {good[:len(good)-1], p.newest, &input},
 		"an account proof":              {p.newest.Proof, p.newest, &input},
+		"a number in two bytes":         {append([]byte{good[0], 0x18, 0}, good[2:]...), p.newest, &input},
+		"keys in another order":         {swapped(t, good), p.newest, &input},
 	} {
 		if got, err := chain.VerifyPassage(c.proof, c.acc); got != nil || !errors.As(err, c.want) {
 			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for _, b := range [][]byte{nil, make([]byte, chain.MaxPassage+1)} { // before a byte is read
+		if _, err := chain.VerifyPassage(b, p.newest); err == nil || !strings.Contains(err.Error(), "bytes, want 1 to") {
+			t.Errorf("%d bytes: %v", len(b), err)
 		}
 	}
 	for _, none := range [][]chain.Transaction{nil, {{}}} {
@@ -168,6 +177,20 @@ func TestPassageRefuses(t *testing.T) {
 			t.Fatalf("bit %d changed: %+v", i, got)
 		}
 	}
+}
+
+// swapped returns a passage with its two last keys in the other order.
+func swapped(t *testing.T, good []byte) []byte {
+	t.Helper()
+	i := bytes.LastIndex(good, []byte{1, 0x59}) // transactions: between 256 and 65,535 bytes
+	if i < 0 {
+		t.Fatal("no transactions")
+	}
+	end := i + 4 + int(binary.BigEndian.Uint16(good[i+2:]))
+	if end >= len(good) || good[end] != 2 {
+		t.Fatal("no state before")
+	}
+	return slices.Concat(good[:i], good[end:], good[i:end])
 }
 
 // A dishonest exporter leaves out what would speak against him. What is not there is
