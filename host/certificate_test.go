@@ -197,6 +197,21 @@ func TestCertified(t *testing.T) {
 	}
 }
 
+// TestCertifiedWithoutVerifiers: where the registry lists none there is nothing to wait
+// for.
+func TestCertifiedWithoutVerifiers(t *testing.T) {
+	p := newOnePlatform(t)
+	op := p.operator(0)
+	b := p.bundle(op)
+	claims, err := b.Claims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{Options: Options{Certificates: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, op: op}
+	_, err = n.lookForCertificates(t.Context(), b, &claims.Heads)
+	wantRefusal(t, err, contracts.CodeVerifierSet, true, "has no verifiers")
+}
+
 // awaitRequest waits for a request about a block or a later one.
 func awaitRequest(t *testing.T, dir string, block uint32) *attestation.Claims {
 	t.Helper()

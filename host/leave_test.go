@@ -240,6 +240,34 @@ func TestAnswerCrash(t *testing.T) {
 	}
 }
 
+// TestAnchorCrash ends an anchor by the wallet at each durable step. The same again
+// finds it, although the chain has the head by then.
+func TestAnchorCrash(t *testing.T) {
+	l := newLeaver(t, 16)
+	size := int64(0)
+	for at := 1; at <= 5; at++ { // begun, signed, landed, done, told
+		for _, after := range []bool{false, true} {
+			size++
+			head, dir := l.signed(size), t.TempDir()
+			o := life(t, l.op, l.net.Operator, dir, &crash{at: at, after: after})
+			if err := errors.Join(o.Anchor(t.Context(), head), o.Told()); !errors.Is(err, errCrash) {
+				t.Fatalf("step %d: %v", at, err)
+			}
+			o.Close()
+			if at < 5 || !after { // else the user knows: the same is another, which the contract refuses
+				o = life(t, l.op, l.net.Operator, dir, &crash{})
+				if err := errors.Join(o.Anchor(t.Context(), head), o.Told()); err != nil {
+					t.Fatalf("step %d %v: %v", at, after, err)
+				}
+				o.Close()
+			}
+			if got := must(l.op.Record(t.Context())).Anchor.Size; got != uint64(size) {
+				t.Errorf("step %d %v: %d anchored, want %d", at, after, got, size)
+			}
+		}
+	}
+}
+
 // TestAnswerAgain: a challenge that is made again, after an answer whose outcome
 // nobody was told, is answered again.
 func TestAnswerAgain(t *testing.T) {

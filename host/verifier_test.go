@@ -52,6 +52,11 @@ func TestVerifierLife(t *testing.T) {
 			t.Errorf("before any stake: %v", err)
 		}
 	}
+	for _, none := range []ed25519.PrivateKey{nil, a[:32]} {
+		if err := op.StakeVerifier(ctx, none, minStake); attestation.ExitCode(err) != 1 {
+			t.Errorf("a key of %d bytes: %v", len(none), err)
+		}
+	}
 	says(op.StakeVerifier(ctx, stranger, minStake), contracts.CodeVerifierSet, "the stake is in, and the registry does not count the verifier")
 	says(op.RefreshVerifier(ctx, public(stranger)), contracts.CodeVerifierSet, "ERR_VERIFIER_SET")
 	says(op.StakeVerifier(ctx, a, minStake-1), contracts.CodeStake, "the stake is in")

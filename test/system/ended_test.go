@@ -1,11 +1,13 @@
 package system
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/client"
 )
@@ -73,4 +75,25 @@ func TestExpiredRegistration(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// otherRoot is a chain whose blocks have another root hash than a node claims.
+type otherRoot struct{ chain.Reader }
+
+func (o otherRoot) Block(ctx context.Context, seqno uint32) (chain.Block, error) {
+	b, err := o.Reader.Block(ctx, seqno)
+	b.RootHash[0] ^= 1
+	return b, err
+}
+
+// TestOtherBlock: the block that claims name is looked up by the client too, whatever
+// a contract has made of them.
+func TestOtherBlock(t *testing.T) {
+	t.Parallel()
+	r := shared.bootFresh(t)
+	l, secret := r.newRelay(t), newSecret()
+	u := r.newUser(t, l, func(c *client.Config) { c.Chain = otherRoot{shared.client} })
+	_, err := u.ask(t, secret, false)
+	wantError(t, err, chainSay, secret, "has another root hash than the claims say")
+	l.heardNoRequest(t, secret)
 }
