@@ -58,14 +58,18 @@ func checkProbes(probes []Probe, id Identity) error {
 // ends; then the error is the last reason.
 func (u *Upstream) WaitHealthy(ctx context.Context) error {
 	wait := 100 * time.Millisecond
+	var last error
 	for {
 		err := u.healthy(ctx)
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil { // that ctx has ended is no reason
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("engine: upstream is not healthy: %w: %w", context.Cause(ctx), err)
+			return fmt.Errorf("engine: upstream is not healthy: %w: %w", context.Cause(ctx), last)
 		case <-u.life.Done():
 			return errUpstreamClosed
 		case <-time.After(wait):

@@ -15,9 +15,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/cocoon-go/cocoon/internal/memnet"
 )
 
 // server is an inference server that misbehaves on demand.
@@ -29,6 +32,8 @@ type server struct {
 	mu       sync.Mutex
 	requests []string // what came, head and body
 	gone     chan struct{}
+
+	dial func(context.Context, string, string) (net.Conn, error) // nil: that of the system
 }
 
 const probeWord = "speak friend"
@@ -36,6 +41,18 @@ const probeWord = "speak friend"
 func newServer(t *testing.T) *server {
 	s := &server{gone: make(chan struct{}, 16)}
 	s.Server = httptest.NewServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// newMemoryServer is newServer for tests of what waits, which run in a bubble: their
+// clock goes on when all wait.
+func newMemoryServer(t *testing.T) *server {
+	s, l := &server{gone: make(chan struct{}, 16)}, memnet.Listen()
+	s.dial = l.Dial
+	s.Server = &httptest.Server{Listener: l, Config: &http.Server{Handler: s}}
+	s.Start()
+	s.URL = "http://127.0.0.1:1" // an upstream takes no other names
 	t.Cleanup(s.Close)
 	return s
 }
@@ -95,6 +112,9 @@ func testUpstream(t *testing.T, s *server, edit func(*UpstreamConfig)) *Upstream
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = u.Close() })
+	if s.dial != nil {
+		u.http.DialContext = s.dial
+	}
 	if st, err := u.SelfTest(t.Context()); err != nil || !st.Passed || st.Answers != AnswersDigest([]string{"Enter!"}) {
 		t.Fatalf("self-test: %+v, %v", st, err)
 	}
@@ -407,8 +427,10 @@ func TestUpstreamUntested(t *testing.T) {
 	}
 }
 
-func TestUpstreamCancel(t *testing.T) {
-	s := newServer(t)
+func TestUpstreamCancel(t *testing.T) { synctest.Test(t, testUpstreamCancel) }
+
+func testUpstreamCancel(t *testing.T) {
+	s := newMemoryServer(t)
 	u := testUpstream(t, s, nil)
 	s.set(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -473,8 +495,10 @@ func TestUpstreamCancel(t *testing.T) {
 	}
 }
 
-func TestUpstreamTimeouts(t *testing.T) {
-	s := newServer(t)
+func TestUpstreamTimeouts(t *testing.T) { synctest.Test(t, testUpstreamTimeouts) }
+
+func testUpstreamTimeouts(t *testing.T) {
+	s := newMemoryServer(t)
 	const short = 50 * time.Millisecond
 	u := testUpstream(t, s, func(c *UpstreamConfig) { c.FirstByte, c.IdleGap, c.Whole = short, short, short })
 	silent := func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
@@ -523,8 +547,10 @@ func TestUpstreamTimeouts(t *testing.T) {
 	}
 }
 
-func TestUpstreamClose(t *testing.T) {
-	s := newServer(t)
+func TestUpstreamClose(t *testing.T) { synctest.Test(t, testUpstreamClose) }
+
+func testUpstreamClose(t *testing.T) {
+	s := newMemoryServer(t)
 	u := testUpstream(t, s, nil)
 	s.set(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -550,22 +576,38 @@ func TestUpstreamClose(t *testing.T) {
 	}
 }
 
+// The reason is the last that the server gave, also when the wait ends in the midst
+// of a try.
+func TestWaitUnhealthy(t *testing.T) {
+	for name, delay := range map[string]time.Duration{"between tries": 0, "in a try": 200 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newMemoryServer(t)
+				handler := s.Config.Handler
+				s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(delay)
+					handler.ServeHTTP(w, r)
+				})
+				u, err := NewUpstream(UpstreamConfig{URL: s.URL, Profile: VLLM, Models: []Model{{Name: "other", Digest: [32]byte{1}}}, Probes: DefaultProbes("other")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				u.http.DialContext = s.dial
+				ctx, cancel := context.WithTimeout(t.Context(), 450*time.Millisecond) // of the second try, if it takes 200 ms
+				defer cancel()
+				if err := u.WaitHealthy(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `"other"`) {
+					t.Errorf("missing model: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestWaitHealthy: a server may start late.
 func TestWaitHealthy(t *testing.T) {
-	s := newServer(t)
-	c := UpstreamConfig{URL: s.URL, Profile: VLLM, Models: []Model{{Name: "other", Digest: [32]byte{1}}}, Probes: DefaultProbes("other")}
-	u, err := NewUpstream(c)
+	s, path := newServer(t), filepath.Join(t.TempDir(), "e")
+	u, err := NewUpstream(UpstreamConfig{URL: "unix:" + path, Profile: VLLM, Models: []Model{{Name: "m", Digest: [32]byte{1}}}, Probes: DefaultProbes("m")})
 	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
-	defer cancel()
-	if err := u.WaitHealthy(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `"other"`) {
-		t.Errorf("missing model: %v", err)
-	}
-	// A server that starts late.
-	path := filepath.Join(t.TempDir(), "e")
-	c.URL, c.Models, c.Probes = "unix:"+path, []Model{{Name: "m", Digest: [32]byte{1}}}, DefaultProbes("m")
-	if u, err = NewUpstream(c); err != nil {
 		t.Skip(err)
 	}
 	srv := &http.Server{Handler: s}
