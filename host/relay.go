@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -31,10 +32,13 @@ const (
 // ciphertext and public files only: a relay that lies, drops or delays can
 // make a client give up, never believe something.
 func relay(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
-	return pace.Handler(forward(enclave, own, log), bodyIdle, bodyTotal)
+	return pace.Handler(forward((&net.Dialer{Timeout: 5 * time.Second}).DialContext, enclave, own, log), bodyIdle, bodyTotal)
 }
 
-func forward(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
+// dialer makes the connections of an http.Transport.
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
+func forward(dial dialer, enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(enclave)
@@ -48,7 +52,7 @@ func forward(enclave *url.URL, own http.Handler, log *slog.Logger) http.Handler 
 		FlushInterval: -1, // a stream passes as it comes
 		BufferPool:    new(buffers),
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			DialContext:         dial,
 			MaxIdleConnsPerHost: 64,
 			IdleConnTimeout:     90 * time.Second,
 			DisableCompression:  true,
