@@ -20,7 +20,7 @@ import (
 )
 
 // wait only ends tests that would fail anyway.
-const wait = 30 * time.Second
+const wait = 3 * time.Minute
 
 // stage is a running demo and what a test knows of it.
 type stage struct {

@@ -15,8 +15,8 @@ import (
 
 // Waits for the demo. They only end tests that would fail anyway.
 const (
-	startWait = 60 * time.Second
-	stopWait  = 30 * time.Second
+	startWait = 5 * time.Minute
+	stopWait  = 2 * time.Minute
 )
 
 // Report is what `cocoon demo --keep --json` prints once everything runs.

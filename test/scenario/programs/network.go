@@ -29,7 +29,7 @@ import (
 )
 
 // networkWait only ends scripts that would fail anyway.
-const networkWait = 90 * time.Second
+const networkWait = 5 * time.Minute
 
 // place is a dev network of one script, whose clock can be moved ahead, and what
 // runs on it.
@@ -53,7 +53,7 @@ func placeOf(ts *testscript.TestScript) *place { return ts.Value(placeKey{}).(*p
 
 // NetworkScripts runs the scripts of testdata/script. Every script has a dev
 // network of its own, in net, and programs of [BuildWithClock] from bin. The
-// registry wants a stake, receipts must be anchored within three seconds, and the
+// registry wants a stake, receipts must be anchored within a minute, and the
 // answer window is a day. operator.key and client.key are funded wallets,
 // governor.key decides over the registry; $MEASUREMENT is the enclave's, and
 // $AMD_MEASUREMENT that on the simulated AMD machine, net/sim-amd, whose root is
@@ -113,9 +113,9 @@ func setupPlace(e *testscript.Env, bin string) error {
 		Dir: dir, Measurements: [][32]byte{m, amd}, Verifiers: 2, Models: map[[32]byte]contracts.Model{tinylm.Digest(): {Licence: "Apache-2.0", URL: "embedded"}},
 		Params: func(c *contracts.Params) {
 			c.MinStake, c.ForkLoss, c.ReceiptLoss = 5e9, 2e9, 1e9
-			c.MergeDelay, c.AnswerWindow, c.Unbonding, c.GovernanceDelay = 3, 86400, 3*86400, 4*86400
+			c.MergeDelay, c.AnswerWindow, c.Unbonding, c.GovernanceDelay = 60, 86400, 3*86400, 4*86400
 		},
-		Chain: devnet.Options{BlockInterval: 100 * time.Millisecond, Now: p.now},
+		Chain: devnet.Options{BlockInterval: 100 * time.Millisecond, Now: p.now, Keep: 1 << 16},
 	})
 	if err != nil {
 		return err

@@ -233,9 +233,13 @@ func (d *Demo) setPolicy(e *testscript.Env) error {
 	return nil
 }
 
-// copyTree copies what a demo wrote, but not what running processes add to.
+// copyTree copies what a demo wrote, but not what running processes add to, nor files
+// that they are about to give a name, which may be gone at any time.
 func copyTree(to, from string) error {
 	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path != from {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -249,7 +253,10 @@ func copyTree(to, from string) error {
 			}
 			return os.MkdirAll(filepath.Join(to, rel), 0o755)
 		}
-		return copyFile(filepath.Join(to, rel), path)
+		if err := copyFile(filepath.Join(to, rel), path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
 	})
 }
 
@@ -382,7 +389,7 @@ func unhex(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // startedWait only ends scripts that would fail anyway.
-const startedWait = 30 * time.Second
+const startedWait = 3 * time.Minute
 
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
