@@ -252,11 +252,11 @@ func TestHold(t *testing.T) {
 	held := func(cause error, change func()) (again bool) {
 		t.Helper()
 		done := make(chan bool, 1)
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		go func() { done <- n.hold(ctx, cause) }()
 		if change != nil {
-			for end := time.Now().Add(10 * time.Second); !n.idle.Load() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(time.Minute); !n.idle.Load() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 			}
 			change()
 		}
@@ -310,7 +310,7 @@ func TestHoldShort(t *testing.T) {
 	if !errors.As(cause, &short) || short.Holds.Uint64() != l.balance(l.op) || !strings.Contains(cause.Error(), "send coins to it") {
 		t.Fatalf("with %d nano: %v", l.balance(l.op), cause)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	defer n.answers(ctx)()
 	done := make(chan bool, 1)

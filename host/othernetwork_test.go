@@ -65,7 +65,7 @@ func TestOtherNetwork(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer o.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			err = do(ctx, o)
 			var bad *attestation.InputError

@@ -52,7 +52,7 @@ func TestLaunch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			limit := 10 * time.Second
+			limit := 2 * time.Minute // sh may be slow to start
 			if tc.name == "says nothing" {
 				limit = 300 * time.Millisecond
 			}
@@ -62,7 +62,7 @@ func TestLaunch(t *testing.T) {
 			}
 			start := time.Now()
 			p.stop()
-			if d := time.Since(start); d > stopTimeout/2 {
+			if d := time.Since(start); d >= stopTimeout { // it was killed
 				t.Errorf("it took %s to end", d)
 			}
 		})

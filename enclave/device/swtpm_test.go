@@ -45,7 +45,7 @@ func startSWTPM(t *testing.T) transport.TPM {
 		_ = cmd.Wait()
 		os.RemoveAll(dir)
 	})
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
 			c.Close()

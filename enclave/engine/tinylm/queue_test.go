@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -27,12 +28,8 @@ func TestCloseCancels(t *testing.T) {
 	if _, err := io.ReadFull(resp.Body, make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	if err := resp.Body.Close(); err != nil {
+	if err := resp.Body.Close(); err != nil { // does not wait for the rest of 2048 tokens
 		t.Fatal(err)
-	}
-	if d := time.Since(start); d > 250*time.Millisecond {
-		t.Errorf("closing took %v", d)
 	}
 	if r.Finish != engine.FinishCancelled || r.CompletionTokens == 0 || r.CompletionTokens >= 1000 || r.TokenIDs == nil || r.PromptTokens == 0 {
 		t.Errorf("report %+v", r)
@@ -122,7 +119,9 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-func TestQueue(t *testing.T) {
+func TestQueue(t *testing.T) { synctest.Test(t, testQueue) }
+
+func testQueue(t *testing.T) {
 	e := newEngine(t, Options{Running: 2, Waiting: 3})
 	if err := e.slots.Acquire(ctx, 2); err != nil { // two that run for ever
 		t.Fatal(err)
@@ -141,10 +140,7 @@ func TestQueue(t *testing.T) {
 			order <- i
 			leave()
 		}()
-		for e.inside.Load() < 3+i {
-			runtime.Gosched()
-		}
-		time.Sleep(5 * time.Millisecond) // until it waits
+		synctest.Wait() // until it waits
 	}
 	resp, body, r := ask(t, e, chat, `{`+fact+`}`)
 	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" || gjson.Get(body, "error.type").Str != "rate_limit_error" || r.Finish != engine.FinishFailed {
