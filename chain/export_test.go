@@ -46,6 +46,14 @@ func (b BlockID) Ext() *ton.BlockIDExt { return b.ext() }
 // CheckCells is the check of the levels and the number of the cells of proofs.
 var CheckCells = checkCells
 
+// WithMaxParts is an option that lowers the limit of the cells that show an account.
+func WithMaxParts(bytes int) Option {
+	return func(c *Client) error { c.maxParts = bytes; return nil }
+}
+
+// MaxLink is how large the cells of a link may be.
+const MaxLink = maxLink
+
 // MaxLinks is how many links a proof may have.
 const MaxLinks = maxLinks
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"strings"
 
 	"github.com/xssnick/tonutils-go/tlb"
 	"github.com/xssnick/tonutils-go/tvm/cell"
@@ -111,4 +112,10 @@ func usage(root *cell.Cell) (cells, bits uint64) {
 	}
 	walk(root)
 	return cells, bits
+}
+
+// coins writes an amount of nanocoins as coins, without zeros that say nothing.
+func coins(nano *big.Int) string {
+	whole, rest := new(big.Int).QuoRem(nano, big.NewInt(1e9), new(big.Int))
+	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%s.%09d", whole, rest.Abs(rest)), "0"), ".")
 }

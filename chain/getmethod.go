@@ -18,8 +18,13 @@ import (
 // methodGas is the gas that a get-method may use here, and on liteservers.
 const methodGas = 1_000_000
 
-// maxMethodResult bounds the number of values that a get-method may return.
-const maxMethodResult = 255
+// Limits of what a get-method may return: so many results, and so many values in
+// them and their tuples. A tuple may be in another many times over, so a method
+// without much gas makes more of them than there is memory.
+const (
+	maxMethodResult = 255
+	maxMethodValues = 4096
+)
 
 // MethodEnv is what a contract sees of the chain while a get-method runs.
 type MethodEnv struct {
@@ -95,14 +100,20 @@ func (e MethodEnv) run(data *cell.Cell, name string, args []any) ([]any, error) 
 	if res.Stack.Len() > maxMethodResult {
 		return nil, attestation.Unknown("get-method %s: more than %d results", name, maxMethodResult)
 	}
-	out := make([]any, res.Stack.Len())
-	for i := len(out) - 1; i >= 0; i-- { // the top is the last result
-		v, err := res.Stack.PopAny()
+	return results(res.Stack, name)
+}
+
+// results takes the values off a stack; the top is the last.
+func results(stack *vm.Stack, name string) ([]any, error) {
+	left := maxMethodValues
+	out := make([]any, stack.Len())
+	for i := len(out) - 1; i >= 0; i-- {
+		v, err := stack.PopAny()
 		if err != nil {
 			return nil, err
 		}
-		if out[i], err = hostValue(v); err != nil {
-			return nil, err
+		if out[i], err = hostValue(v, &left); err != nil {
+			return nil, fmt.Errorf("get-method %s: %w", name, err)
 		}
 	}
 	return out, nil
@@ -138,8 +149,12 @@ func pushArg(s *vm.Stack, a any) error {
 	return s.PushAny(a)
 }
 
-// hostValue detaches a value from the machine that made it. Tuples become []any.
-func hostValue(v any) (any, error) {
+// hostValue detaches a value from the machine that made it. Tuples become []any. left
+// is how many more values there may be.
+func hostValue(v any, left *int) (any, error) {
+	if *left--; *left < 0 {
+		return nil, attestation.Unknown("it returns more than %d values", maxMethodValues)
+	}
 	switch t := v.(type) {
 	case tuple.Tuple:
 		out := make([]any, t.Len())
@@ -148,7 +163,7 @@ func hostValue(v any) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			if out[i], err = hostValue(x); err != nil {
+			if out[i], err = hostValue(x, left); err != nil {
 				return nil, err
 			}
 		}

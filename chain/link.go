@@ -106,9 +106,14 @@ func (l link) verifyBackward(from BlockID) error {
 	return nil
 }
 
-// newLink reads a step of a liteserver's answer that starts at from.
+// newLink reads a step of a liteserver's answer that starts at from
+// (lite_api.tl, liteServer.BlockLink).
 func newLink(step any, from BlockID) (l link, err error) {
+	size := 0
 	parse := func(boc []byte) *cell.Cell {
+		if size += len(boc); err == nil && size > maxLink {
+			err = fmt.Errorf("a link of more than %d bytes", maxLink)
+		}
 		if err != nil {
 			return nil
 		}

@@ -146,6 +146,9 @@ func (s *server) links(ctx context.Context, from, to BlockID) ([]link, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n := len(r.Steps); n == 0 || n > maxLinks {
+		return nil, s.lie("the masterchain", fmt.Errorf("a proof of %d links", n))
+	}
 	var out []link
 	at := from
 	for _, step := range r.Steps {
@@ -154,9 +157,6 @@ func (s *server) links(ctx context.Context, from, to BlockID) ([]link, error) {
 			return nil, s.lie("the masterchain", err)
 		}
 		out, at = append(out, l), l.to
-	}
-	if len(out) == 0 || len(out) > maxLinks {
-		return nil, s.lie("the masterchain", fmt.Errorf("a proof of %d links", len(out)))
 	}
 	return out, nil
 }

@@ -108,6 +108,9 @@ type Message struct {
 
 // cell builds the relaxed internal message.
 func (m Message) cell() (*cell.Cell, error) {
+	if err := checkWorkchain(m.To); err != nil {
+		return nil, err
+	}
 	if m.Amount == nil || m.Amount.Sign() < 0 {
 		return nil, attestation.BadInput("message to %s: no amount", m.To)
 	}
@@ -184,6 +187,7 @@ func StateInitAddress(workchain int32, init *tlb.StateInit) (attestation.Address
 	return attestation.Address{Workchain: workchain, Hash: c.HashKey()}, nil
 }
 
+// tonAddress is an address as the library has it, which [checkWorkchain] has seen.
 func tonAddress(a attestation.Address) *address.Address {
 	return address.NewAddress(0, byte(a.Workchain), a.Hash[:])
 }

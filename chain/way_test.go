@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/xssnick/tonutils-go/tl"
@@ -109,6 +110,30 @@ func TestFormerValidators(t *testing.T) {
 				t.Errorf("head %v, err %v", b.ID(), err)
 			}
 		})
+	}
+}
+
+// TestEndlessWay has a server lead forth and back, and never to the head that it named.
+func TestEndlessWay(t *testing.T) {
+	m := mintingChain(t)
+	head := m.block(t, m.l.Chain.Head().ID.SeqNo)
+	key := m.keyBefore(t, head.id.Seqno)
+	middle := m.block(t, head.id.Seqno-1)
+	forth, back := []any{m.signed(t, key, middle)}, m.honest(t, middle, key)
+	m.l.Liteservers()[0].Inject(devnet.Fault{Forge: func(q, honest tl.Serializable) tl.Serializable {
+		p, ok := q.(ton.GetBlockProof)
+		switch {
+		case ok && p.KnownBlock.SeqNo == key.id.Seqno:
+			return ton.PartialBlockProof{From: p.KnownBlock, To: p.TargetBlock, Steps: forth}
+		case ok:
+			return ton.PartialBlockProof{From: p.KnownBlock, To: p.TargetBlock, Steps: back}
+		}
+		return honest
+	}})
+	_, err := dialOnly(t, m.l, 0, chain.WithTimeout(20*time.Second)).Head(testContext(t))
+	var unknown *attestation.UnknownError
+	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "more than 512 links") {
+		t.Errorf("head: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -122,6 +123,9 @@ func (c *Client) sinceAnchor(ctx context.Context, head *chain.Account, h *receip
 
 // prove encodes transactions from the newest of the node's state back.
 func (a *anchored) prove(txs []chain.Transaction, before *chain.Account, index uint64) error {
+	if err := errors.Join(a.node.Provable(), a.registry.Provable()); err != nil {
+		return err
+	}
 	i := covering(txs, index)
 	if i < 0 {
 		return attestation.Unknown("the transaction that anchored leaf %d is not among %d of the node", index, len(txs))

@@ -22,6 +22,7 @@ type Record struct {
 	Platform *registry.Platform // of the current epoch's machine; nil where there is none
 
 	wire wireRecord
+	far  error // why it can't be proved to others
 }
 
 const recordType = "cocoon/node-record/v1"
@@ -89,7 +90,7 @@ func recordOf(node *chain.Account, reg attestation.Address) (*Record, error) {
 	if n.Root != reg {
 		return nil, attestation.Refused("node %v belongs to registry %v, not to %v", n.Address, n.Root, reg)
 	}
-	return &Record{Node: n, wire: wireRecord{Type: recordType, Node: node.Proof}}, nil
+	return &Record{Node: n, wire: wireRecord{Type: recordType, Node: node.Proof}, far: node.Provable()}, nil
 }
 
 // platformOf returns the address of the machine of a node's current epoch.
@@ -107,19 +108,32 @@ func (r *Record) add(root, platform *chain.Account) (err error) {
 	if r.Root, err = registry.RootOf(root); err != nil {
 		return err
 	}
-	r.wire.Root = root.Proof
+	r.keep(root, platform)
 	if platform == nil {
 		return nil
 	}
-	r.wire.Platform = platform.Proof
 	if r.Platform, err = registry.PlatformOf(platform); errors.Is(err, registry.ErrNoContract) {
 		return nil
 	}
 	return err
 }
 
-// Encode returns the file, for [VerifyRecord].
-func (r *Record) Encode() ([]byte, error) { return recordEnc.Marshal(r.wire) }
+// keep takes the proofs of the registry and, where there is one, of the machine.
+func (r *Record) keep(root, platform *chain.Account) {
+	r.wire.Root, r.far = root.Proof, errors.Join(r.far, root.Provable())
+	if platform != nil {
+		r.wire.Platform, r.far = platform.Proof, errors.Join(r.far, platform.Provable())
+	}
+}
+
+// Encode returns the file, for [VerifyRecord]. Accounts without a proof for others
+// are an error ([chain.Account.Provable]).
+func (r *Record) Encode() ([]byte, error) {
+	if r.far != nil {
+		return nil, r.far
+	}
+	return recordEnc.Marshal(r.wire)
+}
 
 // parseRecord reads the shape of a file.
 func parseRecord(data []byte) (*wireRecord, error) {

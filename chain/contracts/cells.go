@@ -126,30 +126,39 @@ func (r *reader) maybeRef() *cell.Cell {
 	return r.ref()
 }
 
-// dict walks a dictionary with keys of keyBits in ascending order.
+// dict walks a dictionary with keys of keyBits in ascending order. It counts on the
+// way: a few cells that refer to one another can be a dictionary without end.
 func (r *reader) dict(keyBits uint, f func(key *reader, value *reader)) {
 	root := r.maybeRef()
 	if r.err != nil || root == nil {
 		return
 	}
-	items, err := root.AsDict(keyBits).LoadAll()
+	items, err := root.AsDict(keyBits).Iterator(false, false)
 	if err != nil {
 		r.fail(err)
 		return
 	}
-	if len(items) > maxItems {
-		r.fail(errors.New("dictionary is too large"))
-		return
+	for n := 1; r.err == nil && items.Next(); n++ {
+		if n > maxItems {
+			r.fail(errors.New("dictionary is too large"))
+			return
+		}
+		r.item(items.Item(), f)
 	}
-	for _, it := range items {
-		k, v := readSlice(it.Key, r.what+" key"), readSlice(it.Value, r.what+" value")
-		f(k, v)
-		if k.end(); k.err != nil {
-			r.fail(k.err)
-		}
-		if v.end(); v.err != nil {
-			r.fail(v.err)
-		}
+	if err := items.Err(); err != nil {
+		r.fail(err)
+	}
+}
+
+// item reads one item of a dictionary, all of it.
+func (r *reader) item(it cell.DictItem, f func(key *reader, value *reader)) {
+	k, v := read(it.Key, r.what+" key"), readSlice(it.Value, r.what+" value")
+	f(k, v)
+	if k.end(); k.err != nil {
+		r.fail(k.err)
+	}
+	if v.end(); v.err != nil {
+		r.fail(v.err)
 	}
 }
 

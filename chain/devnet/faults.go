@@ -18,6 +18,9 @@ type Fault struct {
 	Drop bool
 	// Refuse leaves queries without an answer and without effect.
 	Refuse bool
+	// Instead, when not nil, makes the answer, and what the query asks for does not
+	// happen: a server that says it has taken a message, and has not.
+	Instead func(query tl.Serializable) tl.Serializable
 	// Delay holds answers back.
 	Delay time.Duration
 	// Duplicate sends every answer this many times more.
@@ -59,6 +62,9 @@ func (s *Liteserver) respond(ctx context.Context, f Fault, q tl.Serializable) (r
 	}
 	if f.Refuse {
 		return nil, false
+	}
+	if f.Instead != nil {
+		return f.Instead(bare), true
 	}
 	resp, err := s.chain.Answer(ctx, q)
 	if f.Head > 0 {
