@@ -344,7 +344,7 @@ func (s Source) clone() Source {
 	return s
 }
 
-// PriceCeiling returns the highest price that the client pays, in nanotons per
+// PriceCeiling returns the highest price that the client pays, in nano coins per
 // 1000 tokens; 0 means that only free nodes are used.
 func (p *Policy) PriceCeiling() uint64 { return p.f.PriceCeiling }
 

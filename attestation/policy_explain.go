@@ -196,7 +196,7 @@ func (x *explainer) code() {
 	x.source("measurements", "The code that runs", x.p.measurements)
 	x.add("claims.self_test", "The enclave must have passed its self-test at boot.")
 	x.source("models", "At least one of the node's models", x.p.models)
-	x.add("price_ceiling", "A node may ask at most %d nanotons per 1000 tokens.", x.p.f.PriceCeiling)
+	x.add("price_ceiling", "A node may ask at most %d nano coins per 1000 tokens.", x.p.f.PriceCeiling)
 }
 
 func (x *explainer) source(rule, what string, s Source) {

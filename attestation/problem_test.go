@@ -142,7 +142,7 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := fmt.Sprint(p.Explain())
-	for _, want := range []string{"tcb.status", "UpToDate (all known holes are closed)", "sgx.debug", "sgx.mrenclave", "UNSAFE: the code that runs may be any", "at most 1000000000 nanotons", "older than 7 days"} {
+	for _, want := range []string{"tcb.status", "UpToDate (all known holes are closed)", "sgx.debug", "sgx.mrenclave", "UNSAFE: the code that runs may be any", "at most 1000000000 nano coins", "older than 7 days"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %q in %s", want, all)
 		}

@@ -11,9 +11,6 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/intel"
 )
 
-// VerdictMediaType is the media type of a [Verdict] as JSON.
-const VerdictMediaType = "application/vnd.cocoon.verdict+json"
-
 // Outcome is the result of one check.
 type Outcome string
 

@@ -22,7 +22,7 @@ var ErrUnread = errors.New("the log can't be read, so it is not known whether a 
 // relay where the chain names none: where it holds the receipt the challenge would
 // be lost, and is an [attestation.RefusedError]. Where it can't be read the error
 // wraps [ErrUnread], unless unread says that it need not be. What the contract would
-// refuse wraps [Foreseen].
+// refuse wraps [ForeseenError].
 func (c *Client) ChallengeReceipt(ctx context.Context, f *receipt.File, payout attestation.Address, relay string, unread bool) (*Fault, error) {
 	rec, err := c.accused(ctx, f.Receipt.Head.Node)
 	if err != nil {

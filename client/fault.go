@@ -32,14 +32,16 @@ type Fault struct {
 // Message is a message to a contract.
 type Message interface{ Body() (*cell.Cell, error) }
 
-// Foreseen is wrapped by the [attestation.RefusedError] of a message that the
+// ForeseenError is wrapped by the [attestation.RefusedError] of a message that the
 // contract would refuse now.
-type Foreseen struct{ Code int } // see package contracts
+type ForeseenError struct{ Code int } // see package contracts
 
-func (f *Foreseen) Error() string { return "the contract would refuse: " + contracts.ErrorName(f.Code) }
+func (f *ForeseenError) Error() string {
+	return "the contract would refuse: " + contracts.ErrorName(f.Code)
+}
 
 func foreseen(code int, format string, args ...any) error {
-	return attestation.Refused("%w: %s", &Foreseen{code}, fmt.Sprintf(format, args...))
+	return attestation.Refused("%w: %s", &ForeseenError{code}, fmt.Sprintf(format, args...))
 }
 
 // accused reads the record of a node of this registry.

@@ -153,7 +153,7 @@ func TestFaultByOwnParameters(t *testing.T) {
 func wantForeseen(t *testing.T, name string, code int, accuse func() (*Fault, error)) {
 	t.Helper()
 	f, err := accuse()
-	var foreseen *Foreseen
+	var foreseen *ForeseenError
 	var refused *attestation.RefusedError
 	if f != nil || !errors.As(err, &refused) || !errors.As(err, &foreseen) || foreseen.Code != code {
 		t.Errorf("%s: %+v, %v", name, f, err)

@@ -10,11 +10,11 @@ import (
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
 
-// Fork is wrapped by the [attestation.FalseError] of a node whose newest anchor does
+// ForkError is wrapped by the [attestation.FalseError] of a node whose newest anchor does
 // not continue an earlier one: [Client.ChallengeLog] takes that to the chain.
-type Fork struct{ Head *LogHead }
+type ForkError struct{ Head *LogHead }
 
-func (f *Fork) Error() string {
+func (f *ForkError) Error() string {
 	return fmt.Sprintf("the anchored log does not continue its own first %d receipts, as they were anchored in epoch %d", f.Head.Size, f.Head.Epoch)
 }
 
@@ -61,7 +61,7 @@ func (c *Client) continuesAll(ctx context.Context, rec *registry.Node, earlier [
 			return err
 		}
 		if translog.VerifyConsistency(h.Size, h.Root, rec.Anchor.Size, rec.Anchor.Root, proof) != nil {
-			return attestation.False("%w", &Fork{h})
+			return attestation.False("%w", &ForkError{h})
 		}
 	}
 	return nil

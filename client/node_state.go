@@ -32,8 +32,8 @@ func nodeTrail() Trail {
 
 // CheckNode compares what a node's relay says now with what the chain holds of the
 // node, and judges it under the policy. The error joins all that is wrong: a relay
-// that serves another bundle, or a log that contradicts the anchored one, is a
-// [attestation.ChainError] or a [attestation.FalseError]; one that can't be asked a
+// that serves another bundle, or a log that contradicts the anchored one, is an
+// [attestation.ChainError] or an [attestation.FalseError]; one that can't be asked an
 // [attestation.UnknownError]. A node without an active registration has nothing to
 // be compared with: its steps are not checked.
 func (c *Client) CheckNode(ctx context.Context, addr attestation.Address) (*registry.Node, Trail, error) {

@@ -12,7 +12,7 @@ import (
 // ReportReceipts makes the report of two receipts with one index
 // (docs/spec/contracts-node.md, section 8). Two that may both be right are an
 // [attestation.InputError], a signature that does not hold is an
-// [attestation.FalseError], and what the contract would refuse wraps [Foreseen].
+// [attestation.FalseError], and what the contract would refuse wraps [ForeseenError].
 func (c *Client) ReportReceipts(ctx context.Context, a, b *receipt.Receipt) (*Fault, error) {
 	if err := OneIndex(&a.Head, &b.Head); err != nil {
 		return nil, err

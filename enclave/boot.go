@@ -119,10 +119,10 @@ type pendingLeaf struct {
 // its bundle; [Enclave.Run] takes it on to StateServe.
 func Boot(ctx context.Context, o Options) (*Enclave, error) {
 	if o.Config == nil || o.Device == nil || o.Chain == nil || o.Engine == nil || o.DataDir == "" || o.Now == nil || o.Software == "" {
-		return nil, attestation.BadInput("enclave: an option is missing")
+		return nil, attestation.BadInput("enclave: configuration, device, chain, engine, data directory, clock and software version are all needed")
 	}
 	if (o.Config.TPM == nil) != (o.TPM == nil) {
-		return nil, attestation.BadInput("enclave: a TPM is given or in the configuration, and not both")
+		return nil, attestation.BadInput("enclave: a TPM is given and the configuration has none, or it has one that is not given")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -14,6 +14,7 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/translog"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 // answerInterval is between two looks for challenges. Silence loses only after
@@ -165,7 +166,7 @@ func (a *answerer) answer(ctx context.Context, id [32]byte) (bool, error) {
 
 // refusedWith says whether a contract that was paid refused with a code.
 func refusedWith(err error, code int) bool {
-	var r *Refusal
+	var r *RefusalError
 	return errors.As(err, &r) && r.Code == code && !r.Foreseen
 }
 
@@ -191,7 +192,7 @@ func (a *answerer) prove(ctx context.Context, id [32]byte) (bool, error) {
 		}
 	}
 	if rec.At.Time.Unix() > int64(c.Deadline) {
-		return false, attestation.Refused("it was not answered until %s: whoever settles it takes %d nano of stake", time.Unix(int64(c.Deadline), 0).UTC().Format(time.RFC3339), c.Loss)
+		return false, attestation.Refused("it was not answered until %s: whoever settles it takes %s coins of stake", time.Unix(int64(c.Deadline), 0).UTC().Format(time.RFC3339), command.Coins(c.Loss))
 	}
 	if c.Size == 0 {
 		if rec.Anchor.Size <= c.Number {

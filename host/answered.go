@@ -12,14 +12,14 @@ import (
 	"github.com/cocoon-go/cocoon/chain/contracts"
 )
 
-// Refusal says that a contract answered with a code, or aborted with it; or that
+// RefusalError says that a contract answered with a code, or aborted with it; or that
 // it would, and so nothing was sent.
-type Refusal struct {
+type RefusalError struct {
 	Code     int
 	Foreseen bool
 }
 
-func (e *Refusal) Error() string {
+func (e *RefusalError) Error() string {
 	verb := "refused"
 	if e.Foreseen {
 		verb = "would refuse"
@@ -100,7 +100,7 @@ func answered(m *tlb.Message, from []attestation.Address, queryID uint64) (done,
 		return false, false, nil
 	}
 	if d.Code != 0 {
-		err = attestation.Refused("%w", &Refusal{Code: int(d.Code)})
+		err = attestation.Refused("%w", &RefusalError{Code: int(d.Code)})
 	}
 	return true, false, err
 }
@@ -133,8 +133,8 @@ func (o *Operator) thrown(ctx context.Context, at attestation.Address, queryID u
 		}
 		s, err := in.Body.BeginParse()
 		if err == nil && s.BitsLeft() >= 96 && s.MustLoadUInt(32) != 0 && s.MustLoadUInt(64) == queryID {
-			return attestation.Refused("%w; what was sent came back", &Refusal{Code: int(t.ExitCode)})
+			return attestation.Refused("%w; what was sent came back", &RefusalError{Code: int(t.ExitCode)})
 		}
 	}
-	return attestation.Refused("contract %v threw; what was sent came back", at)
+	return attestation.Refused("contract %v aborted; what was sent came back", at)
 }

@@ -42,7 +42,7 @@ func CAValue(data []byte, at time.Time) (json.RawMessage, error) {
 	}
 	name, ok := caKinds[kind]
 	if !ok {
-		return nil, attestation.BadInput("CA of kind %d", kind)
+		return nil, attestation.BadInput("CA of kind %d: platform and processor are known", kind)
 	}
 	return json.Marshal(map[string]string{"kind": name, "x": hex.EncodeToString(key.X[:]), "y": hex.EncodeToString(key.Y[:])})
 }

@@ -192,6 +192,6 @@ func freshBlock(head, block uint32) error {
 
 // tooOld says whether an error is that refusal.
 func tooOld(err error) bool {
-	var r *Refusal
+	var r *RefusalError
 	return errors.As(err, &r) && r.Code == contracts.CodeStaleBlock
 }

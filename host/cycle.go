@@ -60,7 +60,7 @@ func (n *node) cycle(ctx context.Context) error {
 
 // passing says whether a refusal may be over by the next try.
 func passing(err error) bool {
-	var r *Refusal
+	var r *RefusalError
 	if !errors.As(err, &r) {
 		return false
 	}

@@ -62,7 +62,7 @@ type NameText struct {
 // proposals.
 func Describe(s *contracts.RootState) *Registry {
 	r := &Registry{
-		Paused: s.Paused, Threshold: s.Governance.Threshold, NextProposal: s.NextProposal, Params: ParamsValue(s.Params),
+		Paused: s.Paused, Threshold: s.Governance.Threshold, NextProposal: s.NextProposal, Params: paramsValue(s.Params),
 		Keys: map[uint8]string{}, Measurements: []ListedMeasurement{}, Models: []ListedModel{}, CAKeys: []ListedCA{}, Revoked: []string{},
 		Floors: map[string][]NameText{}, NodeCode: codeText(s.Node), PlatformCode: codeText(s.Platform), VerifierCode: codeText(s.Verifier),
 	}

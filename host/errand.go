@@ -83,7 +83,7 @@ func parseErrand(data []byte) (*errand, error) {
 		return nil, attestation.BadInput("%w", err)
 	}
 	if e.What == "" || e.Wallet == "" || e.Query == 0 {
-		return nil, attestation.BadInput("something is missing in it")
+		return nil, attestation.BadInput("it lacks what was begun, the wallet or the query id")
 	}
 	_, err := e.addresses()
 	return e, err

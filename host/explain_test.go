@@ -151,7 +151,7 @@ func TestExplainAll(t *testing.T) {
 	s := explained(t)
 	quote := `"` + strings.Repeat("00", 10) + `"`
 	digest := `"` + strings.Repeat("11", 32) + `"`
-	params, err := json.Marshal(ParamsValue(s.Params))
+	params, err := json.Marshal(paramsValue(s.Params))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ func waiting(t *testing.T, o *Operator, n *network.Network) {
 	if root, err = o.Root(ctx); err != nil || len(root.Measurements) != 0 || len(root.State.Proposals) != 1 {
 		t.Errorf("%d measurements, %d proposals, %v", len(root.Measurements), len(root.State.Proposals), err)
 	}
-	var refusal *Refusal
+	var refusal *RefusalError
 	if err := o.Execute(ctx, p.Number); !errors.As(err, &refusal) || refusal.Code != contracts.CodeTooEarly {
 		t.Errorf("executed at once: %v", err)
 	}
@@ -203,7 +203,7 @@ func TestStake(t *testing.T) {
 	if err != nil || r.Stake != 5e9 || r.Endpoint != "https://b.example" || r.Root != n.Registry {
 		t.Errorf("%+v, %v", r, err)
 	}
-	var refusal *Refusal
+	var refusal *RefusalError
 	if err := o.Withdraw(ctx, 0); !errors.As(err, &refusal) || refusal.Code != contracts.CodeNoCredit {
 		t.Errorf("withdrawal of nothing: %v", err)
 	}

@@ -100,7 +100,7 @@ type node struct {
 // again, as a new epoch, less and less often.
 func Up(ctx context.Context, o Options) error {
 	if o.Dir == "" || o.Program == "" || o.TON == "" || o.Registry.IsZero() || len(o.Wallet) == 0 || (o.Simulated == "") == (o.Device == "") {
-		return attestation.BadInput("host: an option is missing, or both a device and a simulated platform are named")
+		return attestation.BadInput("host: directory, program, TON config, registry and wallet are needed, and either a device or a simulated platform")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

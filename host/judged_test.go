@@ -34,7 +34,7 @@ func TestJudged(t *testing.T) {
 			b := p.bundle(op)
 			before := p.wallet(op)
 			err := op.Register(t.Context(), always(b))
-			var r *Refusal
+			var r *RefusalError
 			if !errors.As(err, &r) || r.Code != tc.code || !r.Foreseen || attestation.ExitCode(err) != 4 || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("registered: %v", err)
 			}

@@ -208,7 +208,7 @@ func TestAnswerInVain(t *testing.T) {
 	}
 	l.pass(25 * time.Hour)
 	before = l.balance(l.op)
-	if done, err := l.op.Answer(t.Context(), l.source()); len(done) != 0 || err == nil || !strings.Contains(err.Error(), "takes 1000000000 nano of stake") || l.balance(l.op) != before {
+	if done, err := l.op.Answer(t.Context(), l.source()); len(done) != 0 || err == nil || !strings.Contains(err.Error(), "takes 1 coins of stake") || l.balance(l.op) != before {
 		t.Errorf("too late: %d answered, %v", len(done), err)
 	}
 }

@@ -102,7 +102,7 @@ type Message interface{ Body() (*cell.Cell, error) }
 // answered it. What says in words what it does, everything included that makes it
 // another: see [Operator.Repeated]. The first of the contracts gets the message;
 // each may answer. A refusal is an [*attestation.RefusedError] that wraps a
-// [*Refusal]; what was sent with it, less fees, comes back.
+// [*RefusalError]; what was sent with it, less fees, comes back.
 func (o *Operator) Send(ctx context.Context, what string, value uint64, message func(query uint64) Message, to ...attestation.Address) error {
 	return o.do(ctx, what, func(query uint64) ([]chain.Message, error) {
 		body, err := message(query).Body()

@@ -82,9 +82,9 @@ func period(key, what string, at func(*contracts.Params) *uint32) param {
 	}
 }
 
-// ParamsValue returns parameters as the value of the action "set-params" has
+// paramsValue returns parameters as the value of the action "set-params" has
 // them: amounts of coins and times as text.
-func ParamsValue(p contracts.Params) map[string]any {
+func paramsValue(p contracts.Params) map[string]any {
 	out := make(map[string]any, len(params))
 	for _, f := range params {
 		out[f.key] = f.value(f.get(&p))
@@ -92,7 +92,7 @@ func ParamsValue(p contracts.Params) map[string]any {
 	return out
 }
 
-// parseParams reads what [ParamsValue] makes. Every parameter must be there: none
+// parseParams reads what paramsValue makes. Every parameter must be there: none
 // is changed by being forgotten.
 func parseParams(v json.RawMessage) (p contracts.Params, err error) {
 	var values map[string]json.RawMessage

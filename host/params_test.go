@@ -13,7 +13,7 @@ import (
 // else is.
 func TestParamsValue(t *testing.T) {
 	want := contracts.DefaultParams()
-	raw, err := json.Marshal(ParamsValue(want))
+	raw, err := json.Marshal(paramsValue(want))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestParamsValue(t *testing.T) {
 		"other":          {"1"},
 	} {
 		for _, v := range values {
-			m := maps.Clone(ParamsValue(want))
+			m := maps.Clone(paramsValue(want))
 			m[key] = v
 			raw, err := json.Marshal(m)
 			if err != nil {
@@ -39,8 +39,8 @@ func TestParamsValue(t *testing.T) {
 			}
 		}
 	}
-	for key := range ParamsValue(want) {
-		m := maps.Clone(ParamsValue(want))
+	for key := range paramsValue(want) {
+		m := maps.Clone(paramsValue(want))
 		delete(m, key)
 		raw, err := json.Marshal(m)
 		if err != nil {
@@ -50,7 +50,7 @@ func TestParamsValue(t *testing.T) {
 			t.Errorf("without %s: %v", key, err)
 		}
 	}
-	m := ParamsValue(want)
+	m := paramsValue(want)
 	m["governance_delay"] = "1h"
 	raw, err = json.Marshal(m)
 	if err != nil {

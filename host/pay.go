@@ -19,7 +19,7 @@ import (
 //
 // make makes the payment's messages. The first contract of to gets the question;
 // each may answer. A refusal is an [*attestation.RefusedError] that wraps a
-// [*Refusal]; what was sent, less fees, came back. After any other error that
+// [*RefusalError]; what was sent, less fees, came back. After any other error that
 // comes when something was signed, the same call finds out what became of it.
 func (o *Operator) do(ctx context.Context, what string, make func(query uint64) ([]chain.Message, error), to ...attestation.Address) error {
 	if found, err := o.resume(ctx, what); found || err != nil {

@@ -15,7 +15,7 @@ import (
 // seekSlot makes sure that the machine's Platform contract is there and says what
 // the registry says, and that it has a slot for the node. It pays for a
 // deployment once, whatever happens, and for nothing that is there. No slot, or a
-// revoked machine, is a refusal that wraps a [*Refusal].
+// revoked machine, is a refusal that wraps a [*RefusalError].
 func (o *Operator) seekSlot(ctx context.Context, id [32]byte, log *slog.Logger) error {
 	root, err := o.reader.Root(ctx, o.Registry)
 	if err != nil {
@@ -111,5 +111,5 @@ func slotFor(p *registry.Platform, node attestation.Address) error {
 
 // foreseen is a refusal that costs nothing, since nothing was sent.
 func foreseen(code int, format string, args ...any) error {
-	return attestation.Refused("%w: %s", &Refusal{Code: code, Foreseen: true}, fmt.Sprintf(format, args...))
+	return attestation.Refused("%w: %s", &RefusalError{Code: code, Foreseen: true}, fmt.Sprintf(format, args...))
 }

@@ -236,8 +236,8 @@ func (p *onePlatform) decide(o *Operator, action string, value json.RawMessage) 
 func wantRefusal(t *testing.T, err error, code int, foreseen bool, says string) {
 	t.Helper()
 	var refused *attestation.RefusedError
-	var refusal *Refusal
-	if !errors.As(err, &refused) || !errors.As(err, &refusal) || *refusal != (Refusal{code, foreseen}) || !strings.Contains(err.Error(), says) {
+	var refusal *RefusalError
+	if !errors.As(err, &refused) || !errors.As(err, &refusal) || *refusal != (RefusalError{code, foreseen}) || !strings.Contains(err.Error(), says) {
 		t.Errorf("refusal is %v, want code %d", err, code)
 	}
 }
@@ -306,7 +306,7 @@ func TestSlotsFollowRegistry(t *testing.T) {
 	}
 	params := root.State.Params
 	params.PlatformSlots = 3
-	value, err := json.Marshal(ParamsValue(params))
+	value, err := json.Marshal(paramsValue(params))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,7 +374,7 @@ func TestPassing(t *testing.T) {
 		contracts.CodeStaleBlock: true, contracts.CodePending: true, contracts.CodeEpoch: true, contracts.CodeNotWelcomed: true, contracts.CodeRefused: true,
 		contracts.CodeNoSlot: false, contracts.CodePaused: false, contracts.CodeRevoked: false, contracts.CodeMeasurement: false,
 	} {
-		if passing(attestation.Refused("%w", &Refusal{Code: code})) != want {
+		if passing(attestation.Refused("%w", &RefusalError{Code: code})) != want {
 			t.Errorf("%s passes: %v", contracts.ErrorName(code), !want)
 		}
 	}

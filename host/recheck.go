@@ -49,7 +49,7 @@ func (o *Operator) Recheck(ctx context.Context, node attestation.Address) (Fores
 
 // paidRefusal says whether an error is the word of a contract that was paid.
 func paidRefusal(err error) bool {
-	var r *Refusal
+	var r *RefusalError
 	return errors.As(err, &r) && !r.Foreseen
 }
 

@@ -49,7 +49,7 @@ func (o *Operator) Register(ctx context.Context, newest func(context.Context) (*
 	digest := b.Digest()
 	o.Log.Info("registering", "epoch", claims.Epoch, "claims", fmt.Sprintf("%x", digest[:8]))
 	err = o.sendProof(ctx, b, p)
-	if changed := (&Refusal{}); errors.As(err, &changed) && changed.Code == contracts.CodeVerifierSet && !changed.Foreseen {
+	if changed := (&RefusalError{}); errors.As(err, &changed) && changed.Code == contracts.CodeVerifierSet && !changed.Foreseen {
 		// Some verifier came or went on the way: the certificate is good all the same.
 		if p, err = o.proofOf(ctx, b, &claims.Heads, certificates); err == nil {
 			err = o.sendProof(ctx, b, p)

@@ -121,7 +121,7 @@ func (f *registryFile) lists(s *contracts.RootState) error {
 			return fmt.Errorf("measurements: %w", err)
 		}
 		if _, twice := s.Measurements[d]; twice || d == [32]byte{} {
-			return fmt.Errorf("measurements: %s is there twice, or is of nothing", m)
+			return fmt.Errorf("measurements: %s is listed twice, or is zero", m)
 		}
 		s.Measurements[d] = contracts.Measurement{Flags: contracts.MeasurementAccepted}
 	}
@@ -131,7 +131,7 @@ func (f *registryFile) lists(s *contracts.RootState) error {
 			return fmt.Errorf("model: %w", err)
 		}
 		if _, twice := s.Models[d]; twice || d == [32]byte{} {
-			return fmt.Errorf("model: %s is there twice, or is of nothing", m.Digest)
+			return fmt.Errorf("model: %s is listed twice, or is zero", m.Digest)
 		}
 		s.Models[d] = contracts.Model{Licence: m.Licence, URL: m.URL}
 	}
@@ -140,7 +140,7 @@ func (f *registryFile) lists(s *contracts.RootState) error {
 
 // params are the default ones where the file says nothing.
 func (f *registryFile) params() (contracts.Params, error) {
-	values := ParamsValue(contracts.DefaultParams())
+	values := paramsValue(contracts.DefaultParams())
 	for key, v := range f.Params {
 		if _, ok := v.(float64); ok {
 			return contracts.Params{}, fmt.Errorf("%s: %v is no whole number", key, v)

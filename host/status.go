@@ -13,6 +13,7 @@ import (
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 // ChainStatus is what the chain says about a node, for its operator: proved, as of
@@ -181,8 +182,8 @@ func (s *ChainStatus) Attention() (out []string) {
 	}
 	for _, c := range s.Challenges {
 		left := c.Deadline.Sub(s.BlockTime)
-		add(left > 0, "challenge %.16s must be answered within %s, or it costs %d nano of stake; `up` answers it, and `answer` where that does not run", c.ID, left.Round(time.Minute), c.Loss)
-		add(left <= 0, "challenge %.16s was not answered in time: whoever settles it takes %d nano of stake", c.ID, c.Loss)
+		add(left > 0, "challenge %.16s must be answered within %s, or it costs %s coins of stake; `up` answers it, and `answer` where that does not run", c.ID, left.Round(time.Minute), command.Coins(c.Loss))
+		add(left <= 0, "challenge %.16s was not answered in time: whoever settles it takes %s coins of stake", c.ID, command.Coins(c.Loss))
 	}
 	if p := s.Platform; p != nil {
 		add(p.Revoked, "the registry has revoked this machine")

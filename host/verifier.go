@@ -140,6 +140,6 @@ func (o *Operator) toVerifier(ctx context.Context, what string, key ed25519.Publ
 // notCounted says whether an error is the registry's word that a verifier does
 // not count, after whatever else the message did.
 func notCounted(err error) bool {
-	var r *Refusal
+	var r *RefusalError
 	return errors.As(err, &r) && !r.Foreseen && slices.Contains([]int{contracts.CodeStake, contracts.CodeVerifierSet}, r.Code)
 }

@@ -1,7 +1,6 @@
 package tpm
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 )
@@ -144,10 +143,6 @@ func (h *HCL) bind(hw *Hardware) error {
 	}
 	return nil
 }
-
-// IsHCL reports whether b starts like an HCL report. It is a guess at the kind
-// of a file, not a check.
-func IsHCL(b []byte) bool { return len(b) >= hclRuntime && bytes.HasPrefix(b, []byte(hclMagic)) }
 
 func zero(b []byte) bool {
 	var v byte

@@ -161,4 +161,9 @@ func TestSpecification(t *testing.T) {
 			t.Errorf("%s %x is not in the specification", what, b)
 		}
 	}
+	for i, s := range tpm.Steps() {
+		if want := fmt.Sprintf("\n%d. `%s`", i+1, s); !strings.Contains(string(doc), want) {
+			t.Errorf("docs/spec/tpm.md lacks %q", want)
+		}
+	}
 }

@@ -117,7 +117,7 @@ func answerOnce(ctx context.Context, env *command.Env, o *host.Operator, source 
 		return err
 	}
 	env.Logf("%v", problem)
-	return &command.ErrReported{Err: problem}
+	return &command.ReportedError{Err: problem}
 }
 
 // answeredOf says what was answered and what is open, by a record of afterwards. What

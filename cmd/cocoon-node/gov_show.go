@@ -59,7 +59,7 @@ func showProposal(ctx context.Context, env *command.Env, file string, ton tonfil
 		return err
 	}
 	env.Logf("%v", r.Err())
-	return &command.ErrReported{Err: r.Err()}
+	return &command.ReportedError{Err: r.Err()}
 }
 
 // printUnchecked prints a proposal as the file says it.

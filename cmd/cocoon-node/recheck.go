@@ -143,7 +143,7 @@ func (v *recheckReport) report(env *command.Env, problem error) error {
 		return nil
 	}
 	env.Logf("%v", problem)
-	return &command.ErrReported{Err: problem}
+	return &command.ReportedError{Err: problem}
 }
 
 // verbs say an effect before it is paid for, and when it has happened.

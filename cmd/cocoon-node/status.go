@@ -71,7 +71,7 @@ func status(ctx context.Context, env *command.Env, dir string, ton tonfile.Flags
 		return err
 	}
 	env.Logf("%v", problem)
-	return &command.ErrReported{Err: problem}
+	return &command.ReportedError{Err: problem}
 }
 
 // readRun reads what the node says about itself when it serves.

@@ -29,7 +29,7 @@ func headFile(path string, chainOnly bool) error {
 // was found to contradict, else the one that the node's relay serves.
 func saveHead(ctx context.Context, sess *session, addr attestation.Address, found error, path string) error {
 	var h *client.LogHead
-	var fork *client.Fork
+	var fork *client.ForkError
 	if errors.As(found, &fork) {
 		h = fork.Head
 	} else {

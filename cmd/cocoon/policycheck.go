@@ -80,7 +80,7 @@ func policyCheck(env *command.Env, path string, text []byte) error {
 	}
 	if err != nil {
 		env.Logf("%s: %s", path, count(len(errs), "error"))
-		return &command.ErrReported{Err: err}
+		return &command.ReportedError{Err: err}
 	}
 	if !env.JSON {
 		fmt.Fprintf(env.Stdout, "VALID  %s (%s)\n", path, count(len(warnings), "warning"))

@@ -32,7 +32,7 @@ func reported(env *command.Env, err error) error {
 		return nil
 	}
 	env.Logf("%v", err)
-	return &command.ErrReported{Err: err}
+	return &command.ReportedError{Err: err}
 }
 
 // writeVerdict writes every check of a verdict that ended in err.

@@ -53,7 +53,7 @@ func (i Identity) Model(name string) (Model, bool) {
 // Model is one model that an engine serves.
 type Model struct {
 	Name    string
-	Digest  [32]byte // OMS 1.0 root digest over its files; see ModelDigest
+	Digest  [32]byte // OMS 1.0 root digest over its files; see RootDigest
 	License string   // SPDX identifier, "" if unknown
 	Context uint64   // longest sequence in tokens, 0 if unknown
 }

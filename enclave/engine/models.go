@@ -1,52 +1,20 @@
 package engine
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
 )
 
-// Limits of a model's folder.
-const maxModelFiles = 10_000
-
-// ModelDigest returns the identity of a model: the OMS 1.0 root digest of every
-// file below root (OpenSSF model signing specification, section 6.5.1), which is
-// SHA-256 over the SHA-256 digests of the files in the order of their paths. It
-// covers weights, configuration, tokenizer, chat template and adapters, because
-// it covers all files. Links and other special files are refused: what an engine
-// would load through them is not what was hashed.
-func ModelDigest(ctx context.Context, root fs.FS) (digest [32]byte, err error) {
-	files := map[string][32]byte{}
-	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if !d.Type().IsRegular() {
-			return fmt.Errorf("%q is not a regular file", name)
-		}
-		if len(files) >= maxModelFiles {
-			return fmt.Errorf("more than %d files", maxModelFiles)
-		}
-		files[name], err = fileDigest(ctx, root, name)
-		return err
-	})
-	if err != nil {
-		return digest, fmt.Errorf("engine: model digest: %w", err)
-	}
-	if len(files) == 0 {
-		return digest, fmt.Errorf("engine: model digest: no files")
-	}
-	return RootDigest(files), nil
-}
-
-// RootDigest is the OMS root digest of files by name.
+// RootDigest returns the identity of a model: the OMS 1.0 root digest of its
+// files (OpenSSF model signing specification, section 6.5.1), which is SHA-256
+// over the SHA-256 digests of the files in the order of their paths. It covers
+// weights, configuration, tokenizer, chat template and adapters, because it covers
+// all files.
 func RootDigest(files map[string][32]byte) [32]byte {
 	names := make([]string, 0, len(files))
 	for n := range files {
@@ -61,31 +29,6 @@ func RootDigest(files map[string][32]byte) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-func fileDigest(ctx context.Context, root fs.FS, name string) (digest [32]byte, err error) {
-	f, err := root.Open(name)
-	if err != nil {
-		return digest, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, ctxReader{ctx, f}); err != nil {
-		return digest, err
-	}
-	return [32]byte(h.Sum(nil)), nil
-}
-
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
 // checkModels validates a list of models and returns a sorted copy.
 func checkModels(models []Model) ([]Model, error) {
 	out := slices.Clone(models)
@@ -96,7 +39,7 @@ func checkModels(models []Model) ([]Model, error) {
 	for i, m := range out {
 		switch {
 		case m.Name == "" || len(m.Name) > 256 || path.Clean("/"+m.Name) != "/"+m.Name || strings.ContainsFunc(m.Name, func(r rune) bool { return r < '!' || r > '~' }):
-			return nil, fmt.Errorf("engine: model name %q", m.Name)
+			return nil, fmt.Errorf("engine: model name %q: want 1 to 256 printable ASCII characters that are a clean path", m.Name)
 		case i > 0 && out[i-1].Name == m.Name:
 			return nil, fmt.Errorf("engine: model %q is listed twice", m.Name)
 		case m.Digest == [32]byte{}:

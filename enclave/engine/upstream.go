@@ -62,7 +62,7 @@ var _ Engine = (*Upstream)(nil)
 // NewUpstream checks a configuration. It does not connect.
 func NewUpstream(c UpstreamConfig) (*Upstream, error) {
 	if !c.Profile.valid() || c.Profile == Embedded {
-		return nil, fmt.Errorf("engine: upstream of profile %q", c.Profile)
+		return nil, fmt.Errorf("engine: upstream of profile %q: vllm, sglang, trtllm and llamacpp are known", c.Profile)
 	}
 	network, address, base, err := parseUpstream(c.URL)
 	if err != nil {
@@ -82,14 +82,14 @@ func NewUpstream(c UpstreamConfig) (*Upstream, error) {
 		u.identity.Version = "unknown"
 	}
 	if s := u.identity.String(); len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return nil, fmt.Errorf("engine: name and version %q", s)
+		return nil, fmt.Errorf("engine: name and version %q: want at most 128 printable ASCII characters", s)
 	}
 	for _, d := range []struct {
 		to       *time.Duration
 		fallback time.Duration
 	}{{&u.firstByte, 2 * time.Minute}, {&u.idleGap, time.Minute}, {&u.whole, 10 * time.Minute}} {
 		if *d.to < 0 {
-			return nil, fmt.Errorf("engine: time limit of %s", *d.to)
+			return nil, fmt.Errorf("engine: negative time limit %s", *d.to)
 		}
 		if *d.to == 0 {
 			*d.to = d.fallback

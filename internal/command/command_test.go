@@ -50,7 +50,7 @@ func app() *App {
 				case "chain":
 					return fault.ChainDisagrees("chain says no")
 				case "reported":
-					return &ErrReported{fault.False("said already")}
+					return &ReportedError{fault.False("said already")}
 				}
 				return fault.BadInput("bad")
 			}

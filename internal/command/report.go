@@ -6,12 +6,12 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 )
 
-// ErrReported wraps an error whose explanation the command already printed, in
+// ReportedError wraps an error whose explanation the command already printed, in
 // JSON too when that was asked for: only its exit code is left to say.
-type ErrReported struct{ Err error }
+type ReportedError struct{ Err error }
 
-func (e *ErrReported) Error() string { return e.Err.Error() }
-func (e *ErrReported) Unwrap() error { return e.Err }
+func (e *ReportedError) Error() string { return e.Err.Error() }
+func (e *ReportedError) Unwrap() error { return e.Err }
 
 // errInterrupted replaces whatever a command says about its cancelled context.
 var errInterrupted = errors.New("interrupted")
@@ -51,7 +51,7 @@ func FamilyName(err error) string {
 
 // report tells the user how a command ended, and returns its exit code.
 func (e *Env) report(err error) int {
-	var reported *ErrReported
+	var reported *ReportedError
 	if err == nil || errors.As(err, &reported) {
 		return fault.ExitCode(err)
 	}

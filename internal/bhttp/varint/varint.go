@@ -14,9 +14,6 @@ import (
 // Max is the largest integer that can be encoded.
 const Max = 1<<62 - 1
 
-// MaxLen is the size of the longest encoding in bytes.
-const MaxLen = 8
-
 // ErrNotMinimal says that an integer was not in its shortest encoding.
 var ErrNotMinimal = errors.New("variable-length integer is not in its shortest form")
 
