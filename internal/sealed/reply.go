@@ -36,8 +36,9 @@ type ReplyWriter struct {
 var errEnded = errors.New("sealed: the answer has ended")
 
 // Reply starts the answer, which is the body of the outer response, of type
-// [ResponseType]. flush, which may be nil, is called after every frame. A
-// request has one answer: a second call is an error.
+// [ResponseType]. flush, which may be nil, is called after every frame
+// but the last, which goes out when the caller ends the outer answer. A request
+// has one answer: a second call is an error.
 func (in *Inbound) Reply(w io.Writer, flush func() error) (*ReplyWriter, error) {
 	if in.answered.Swap(true) {
 		return nil, errors.New("sealed: the request has its answer")
@@ -220,7 +221,7 @@ func (r *ReplyWriter) send(last bool) error {
 	if err == nil {
 		_, err = r.w.Write(out)
 	}
-	if err == nil && r.flush != nil {
+	if err == nil && r.flush != nil && !last { // the last goes with the end of the outer answer
 		err = r.flush()
 	}
 	if err != nil {

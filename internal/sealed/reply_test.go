@@ -93,8 +93,8 @@ func TestReplyOrder(t *testing.T) {
 	if err := r.Close(http.Header{"Cocoon-Receipt": {strings.Repeat("a", MaxHeader)}}); err == nil {
 		t.Error("trailer over the limit")
 	}
-	if err := r.Close(nil); err != nil || f.count() != 5 {
-		t.Errorf("%v, %d frames", err, f.count())
+	if err := r.Close(nil); err != nil || f.count() != 5 || flushed != 4 {
+		t.Errorf("%v, %d frames, %d flushes: the last leaves with the end of the outer answer", err, f.count(), flushed)
 	}
 	if _, err := r.Write([]byte("x")); err == nil {
 		t.Error("wrote after the end")

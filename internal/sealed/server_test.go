@@ -277,7 +277,7 @@ func TestNotStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, text, err := readAnswer(x, b.Bytes())
-	if err != nil || text != "" || flushed == 0 {
+	if err != nil || text != "" || flushed != 0 {
 		t.Fatalf("%q, %v, %d flushes", text, err, flushed)
 	}
 	if reason, ok := NotStarted(res); !ok || reason != "other claims" {
