@@ -3,13 +3,13 @@ package host
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cocoon-go/cocoon/internal/pace"
@@ -48,9 +48,18 @@ func forward(dial dialer, enclave *url.URL, own http.Handler, log *slog.Logger) 
 					r.Out.Header.Set(k, v)
 				}
 			}
+			if whole, ok := r.In.Body.(inMemory); ok {
+				r.Out.Body = io.NopCloser(whole.Reader) // goes out together with the header
+			}
 		},
 		FlushInterval: -1, // a stream passes as it comes
-		BufferPool:    new(buffers),
+		ModifyResponse: func(res *http.Response) error {
+			if p, ok := res.Request.Context().Value(piecesKey{}).(*pieces); ok {
+				p.from, res.Body = res.Body, p
+			}
+			return nil
+		},
+		BufferPool: new(buffers),
 		Transport: &http.Transport{
 			DialContext:         dial,
 			MaxIdleConnsPerHost: 64,
@@ -71,22 +80,15 @@ func forward(dial dialer, enclave *url.URL, own http.Handler, log *slog.Logger) 
 			own.ServeHTTP(w, r)
 		default:
 			r.Body = http.MaxBytesReader(w, r.Body, maxSealed)
-			proxy.ServeHTTP(w, r)
+			if err := readSmall(r); err != nil {
+				proxy.ErrorHandler(w, r, err)
+				return
+			}
+			p := &pieces{ResponseWriter: w}
+			proxy.ServeHTTP(p, r.WithContext(context.WithValue(r.Context(), piecesKey{}, p)))
 		}
 	})
 }
-
-// buffers lends the memory that answers are copied through.
-type buffers struct{ sync.Pool }
-
-func (b *buffers) Get() []byte {
-	if p, ok := b.Pool.Get().(*[]byte); ok {
-		return *p
-	}
-	return make([]byte, 32<<10)
-}
-
-func (b *buffers) Put(p []byte) { b.Pool.Put(&p) }
 
 // failure tells a client's fault from the enclave's.
 func failure(r *http.Request, err error) (status int, text string) {
