@@ -64,6 +64,7 @@ type Client struct {
 	verifier *attestation.Verifier
 	chain    registry.Reader
 	http     *http.Client
+	traced   bool // http calls the hooks of httptrace: its transport is package http's
 
 	root proved[registry.Root]
 
@@ -127,7 +128,7 @@ func New(cfg Config) (*Client, error) {
 		}
 	}
 	c := &Client{
-		cfg: cfg, verifier: v, chain: registry.Reader{Reader: cfg.Chain},
+		cfg: cfg, verifier: v, chain: registry.Reader{Reader: cfg.Chain}, traced: cfg.HTTP == nil,
 		http: &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return errors.New("relays do not redirect")
 		}},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -175,11 +176,11 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 	inner := req.Clone(ctx)
 	inner.Body = io.NopCloser(bytes.NewReader(content))
 	inner.ContentLength = int64(len(content))
-	body, err := x.Request(inner)
+	sealing, err := x.Request(inner)
 	if err != nil {
 		return nil, false, &requestError{err}
 	}
-	body, length, err := sealWhole(body, len(content))
+	body, length, err := sealWhole(sealing, len(content))
 	if err != nil {
 		return nil, false, &requestError{err}
 	}
@@ -205,6 +206,7 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 		c.Forget(node.record.Address)
 		return nil, true, attestation.Unknown("the enclave did not start: %s", reason)
 	}
+	go c.prepare(node) // while the enclave works
 	a := &answer{
 		body: resp.Body, resp: resp, x: x, c: c, node: node,
 		request: receipt.Commit(x.RequestSalt(), content),
@@ -225,36 +227,41 @@ var ErrMayHaveRun = errors.New("whether the request ran is not known")
 // what has a length goes out at once, with its header.
 const maxSealedWhole = 64 << 10
 
-// sealWhole seals a small request, and returns its length; -1 means that it is
-// sealed while it is sent.
-func sealWhole(body io.ReadCloser, content int) (io.ReadCloser, int64, error) {
+// sealWhole seals a small request into memory, and returns its length; -1 means
+// that it is sealed while it is sent.
+func sealWhole(body io.ReadCloser, content int) (io.Reader, int64, error) {
 	if content > maxSealedWhole {
 		return body, -1, nil
 	}
 	defer body.Close()
 	whole, err := io.ReadAll(body)
-	return io.NopCloser(bytes.NewReader(whole)), int64(len(whole)), err
+	return bytes.NewReader(whole), int64(len(whole)), err
 }
 
-// post sends a sealed request, of a length if that is not -1, to a relay. sent says that something of it may have
-// left: it was taken for sending.
-func (c *Client) post(ctx context.Context, endpoint string, body io.ReadCloser, length int64) (raw *http.Response, sent bool, err error) {
+// post sends a sealed request, of a length if that is not -1, to a relay. sent
+// says that something of it may have left.
+func (c *Client) post(ctx context.Context, endpoint string, body io.Reader, length int64) (raw *http.Response, sent bool, err error) {
+	var any atomic.Bool
+	if c.traced && length >= 0 {
+		// Package http sends what it knows to be in memory together with the
+		// header, so the body stays as it is. Without a connection nothing left.
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { any.Store(true) }})
+	} else {
+		body = takenBody{body, &any}
+	}
 	u, err := relayURL(endpoint, "/.well-known/ohttp-gateway")
 	if err != nil {
-		body.Close()
 		return nil, false, err
 	}
-	taken := &takenBody{ReadCloser: body}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, taken)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, body)
 	if err != nil {
-		body.Close()
 		return nil, false, attestation.BadInput("relay: %w", err)
 	}
 	req.ContentLength = length
 	req.Header.Set("Content-Type", sealed.RequestType)
 	req.Header.Set("User-Agent", "")
 	if raw, err = c.http.Do(req); err != nil {
-		return nil, taken.any.Load(), attestation.Unknown("sending to the relay: %w", err)
+		return nil, any.Load(), attestation.Unknown("sending to the relay: %w", err)
 	}
 	return raw, true, nil
 }
@@ -262,13 +269,21 @@ func (c *Client) post(ctx context.Context, endpoint string, body io.ReadCloser, 
 // takenBody notes that somebody began to read it. Unlike the hooks of
 // httptrace, this holds for every transport.
 type takenBody struct {
-	io.ReadCloser
-	any atomic.Bool
+	io.Reader
+	any *atomic.Bool
 }
 
-func (b *takenBody) Read(p []byte) (int, error) {
+func (b takenBody) Read(p []byte) (int, error) {
 	b.any.Store(true)
-	return b.ReadCloser.Read(p)
+	return b.Reader.Read(p)
+}
+
+// Close closes what can be closed.
+func (b takenBody) Close() error {
+	if c, ok := b.Reader.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // modelOf returns the model that a request names, "" when it names none.
@@ -314,7 +329,7 @@ func (a *answer) Read(p []byte) (int, error) {
 }
 
 // readSize is how much of an answer is read at once.
-const readSize = 16 << 10
+const readSize = 4 << 10
 
 // more reads on. At the end it checks the receipt before the rest of the answer
 // is given away; a rest whose receipt is not right never is.
@@ -356,7 +371,6 @@ func (a *answer) finish() error {
 		}
 	}
 	a.file.Store(f)
-	go a.c.prepare(a.node)
 	return io.EOF
 }
 

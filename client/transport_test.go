@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,13 +56,53 @@ func TestSentOverNetwork(t *testing.T) {
 		_, sent, err := x.post(t.Context(), s.URL, io.NopCloser(strings.NewReader("sealed")), length)
 		return sent, err
 	}
-	if sent, err := post(-1); !sent || err == nil {
-		t.Errorf("broken off: sent %v, %v", sent, err)
+	for _, x.traced = range []bool{false, true} {
+		for _, length := range []int64{-1, 6} {
+			if sent, err := post(length); !sent || err == nil {
+				t.Errorf("broken off: sent %v, %v", sent, err)
+			}
+		}
 	}
 	s.Close()
-	if sent, err := post(6); sent || err == nil {
-		t.Errorf("nobody listens: sent %v, %v", sent, err)
+	for _, x.traced = range []bool{false, true} {
+		if sent, err := post(6); sent || err == nil {
+			t.Errorf("nobody listens: sent %v, %v", sent, err)
+		}
 	}
+}
+
+// A small request takes one write: header and body wake the relay once.
+func TestOneWrite(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+	defer s.Close()
+	var writes atomic.Int32
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return countedConn{conn, &writes}, err
+	}
+	x := &Client{traced: true, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	body, length, err := sealWhole(io.NopCloser(strings.NewReader("sealed")), 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _, err := x.post(t.Context(), s.URL, body, length)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Body.Close()
+	if n := writes.Load(); n != 1 {
+		t.Errorf("%d writes", n)
+	}
+}
+
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int32
+}
+
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
 }
 
 // A node is asked later than others when it failed, not when the caller gave up or
