@@ -175,7 +175,14 @@ func (a *answering) stream(ctx context.Context, content []byte) error {
 		a.cancel()
 		return err
 	}
-	buf := make([]byte, 16<<10)
+	size := 16 << 10
+	if n := resp.ContentLength; n >= 0 && n < int64(size) {
+		// The engine has it complete, so nothing but the receipt is waited for:
+		// one frame, one write, and one wake-up of everybody on the way less.
+		a.reply.Coalesce(receiptWait)
+		size = int(n) + 1
+	}
+	buf := make([]byte, size)
 	for {
 		n, err := resp.Body.Read(buf)
 		if n > 0 {
@@ -183,13 +190,16 @@ func (a *answering) stream(ctx context.Context, content []byte) error {
 				a.cancel()
 				return werr
 			}
-			a.response.Write(buf[:n]) // what was sent, and nothing else, is committed to
+			a.response.Write(buf[:n]) // what was given away, and nothing else, is committed to
 		}
 		if err != nil {
 			return nil // complete or failed: the report says which
 		}
 	}
 }
+
+// receiptWait is how long a small answer waits for its receipt, to leave with it.
+const receiptWait = time.Second
 
 // ask checks and edits the request, and starts the engine on it.
 func (a *answering) ask(ctx context.Context, content []byte) (*http.Response, error) {
