@@ -140,7 +140,7 @@ func (w *world) bootFresh(t testing.TB, change ...func(*enclave.Options)) *runti
 
 func (r *runtime) awaitState(t testing.TB, want enclave.State) {
 	t.Helper()
-	until := time.Now().Add(time.Minute)
+	until := time.Now().Add(longest)
 	for r.e.State() != want {
 		select {
 		case <-r.done:
@@ -161,7 +161,7 @@ func (r *runtime) ended(t testing.TB) error {
 	select {
 	case <-r.done:
 		return r.err
-	case <-time.After(time.Minute):
+	case <-time.After(longest):
 		t.Fatalf("the enclave goes on at %s", r.e.State())
 		return nil
 	}
@@ -219,7 +219,7 @@ func (r *runtime) awaitAnchored(t testing.TB, size uint64) {
 
 func (r *runtime) awaitStatus(t testing.TB, ok func(status) bool) {
 	t.Helper()
-	for until := time.Now().Add(time.Minute); !ok(r.status(t)); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(longest); !ok(r.status(t)); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("the enclave stays at %+v", r.status(t))
 		}

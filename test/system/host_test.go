@@ -165,7 +165,7 @@ func up(t testing.TB, o host.Options) *operator {
 	case p.Running = <-ready:
 	case <-p.done:
 		t.Fatalf("the host ended: %v", err)
-	case <-time.After(2 * time.Minute):
+	case <-time.After(longest):
 		t.Fatal("the host does not serve")
 	}
 	return p

@@ -84,7 +84,7 @@ func postRaw(t testing.TB, base, path, contentType string, body io.Reader) (int,
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
+	_ = c.SetDeadline(time.Now().Add(longest))
 	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", path, contentType, huge)
 	sent := make(chan struct{})
 	go func() {
@@ -268,7 +268,7 @@ func (r *runtime) drip(first string, drops bool) (answer []byte, took time.Durat
 	}
 	defer conn.Close()
 	begun := time.Now()
-	_ = conn.SetReadDeadline(begun.Add(2 * time.Minute))
+	_ = conn.SetReadDeadline(begun.Add(longest))
 	if _, err := io.WriteString(conn, first); err != nil {
 		return nil, 0, err
 	}
@@ -348,7 +348,7 @@ func TestAnswerNotTaken(t *testing.T) {
 			if leave {
 				conn.Close()
 			}
-			for until := time.Now().Add(2 * time.Minute); r.size(t) != 1; time.Sleep(10 * time.Millisecond) {
+			for until := time.Now().Add(longest); r.size(t) != 1; time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(until) {
 					t.Fatal("the enclave still waits for a client that takes nothing")
 				}
@@ -384,7 +384,7 @@ func TestSlowRelay(t *testing.T) {
 	r := shared.bootFresh(t)
 	var stop chan struct{}
 	slow := func(w http.ResponseWriter, req *http.Request) {
-		for tick := time.NewTicker(20 * time.Millisecond); ; {
+		for tick := time.NewTicker(200 * time.Millisecond); ; { // too few bytes to see what they are
 			select {
 			case <-stop: // what the client still reads for others ends with the test
 				return

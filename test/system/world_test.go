@@ -46,6 +46,10 @@ const (
 	liteservers = 6
 	// oldBlock is a block of the chain that is an hour old.
 	oldBlock = 20
+	// longest only ends tests that would fail anyway.
+	longest = 5 * time.Minute
+	// queryWait is how long an honest liteserver may take for an answer.
+	queryWait = time.Minute
 )
 
 // world is the network that all tests share.
@@ -86,7 +90,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
 	if shared, err = newWorld(ctx, dir, hourBefore()); err != nil {
 		fmt.Fprintln(os.Stderr, "starting the network:", err)
@@ -214,7 +218,11 @@ func (w *world) dial(ctx context.Context, server int, o ...chain.Option) (*chain
 	if err != nil {
 		return nil, err
 	}
-	return chain.Dial(ctx, cfg, append([]chain.Option{chain.WithClock(w.clock)}, o...)...)
+	options := []chain.Option{chain.WithClock(w.clock)}
+	if server == 0 {
+		options = append(options, chain.WithTimeout(queryWait))
+	}
+	return chain.Dial(ctx, cfg, append(options, o...)...)
 }
 
 func (w *world) clock() time.Time {
@@ -283,7 +291,7 @@ func (w *world) deployPlatform(ctx context.Context) error {
 
 // release frees a node's slot: the machine has fewer than there are tests.
 func (w *world) release(t testing.TB, node attestation.Address) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
 	rec, err := w.reader.Node(ctx, node)
 	if err != nil {
@@ -394,7 +402,7 @@ func (w *world) policy(t testing.TB, oldNew ...string) *attestation.Policy {
 
 func testContext(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	t.Cleanup(cancel)
 	return ctx
 }
