@@ -123,7 +123,7 @@ func TestBadRegistryFile(t *testing.T) {
 		{"simulated on testnet", "chain_id = -777", "chain_id = -3", "simulated = true is for dev chains, and -3 is testnet"},
 		{"no slots", "platform_slots = 2", "platform_slots = nan", "params: platform_slots: NaN is no whole number"},
 		{"slots", "platform_slots = 2", "platform_slots = 256", "params: platform_slots: 256 is not a number from 0 to 255"},
-		{"two measurements", `measurements = [`, `measurements = ["1111111111111111111111111111111111111111111111111111111111111111", `, "is there twice"},
+		{"two measurements", `measurements = [`, `measurements = ["1111111111111111111111111111111111111111111111111111111111111111", `, "is listed twice"},
 		{"zero measurement", `measurements = [`, `measurements = ["0000000000000000000000000000000000000000000000000000000000000000", `, "or is zero"},
 		{"two models", "[verifiers]", "[[model]]\ndigest = \"2222222222222222222222222222222222222222222222222222222222222222\"\n[verifiers]", "model: 2222222222222222222222222222222222222222222222222222222222222222 is listed twice"},
 		{"zero model", "[verifiers]", "[[model]]\ndigest = \"0000000000000000000000000000000000000000000000000000000000000000\"\n[verifiers]", "or is zero"},
