@@ -7,6 +7,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/cocoon-go/cocoon/attestation/strict"
 )
 
 // PolicyProblem is one thing that is wrong with a policy, or worth knowing about
@@ -45,18 +47,17 @@ func PolicyProblems(err error) []PolicyProblem {
 
 // badTOML is the error for a text that is not TOML, or has unknown keys.
 func badTOML(err error) error {
-	var strict *toml.StrictMissingError
-	var at *toml.DecodeError
+	var unknown *toml.StrictMissingError
+	var at *strict.Problem
 	var errs []error
 	switch {
-	case errors.As(err, &strict):
-		for _, e := range strict.Errors {
+	case errors.As(err, &unknown):
+		for _, e := range unknown.Errors {
 			line, _ := e.Position()
 			errs = append(errs, &PolicyProblem{Line: line, Text: "unknown key " + strings.Join(e.Key(), ".")})
 		}
 	case errors.As(err, &at):
-		line, _ := at.Position()
-		errs = append(errs, &PolicyProblem{Line: line, Text: strings.TrimPrefix(at.Error(), "toml: ")})
+		errs = append(errs, &PolicyProblem{Line: at.Line, Text: at.Text})
 	default:
 		errs = append(errs, &PolicyProblem{Text: strings.TrimPrefix(err.Error(), "toml: ")})
 	}

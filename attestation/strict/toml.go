@@ -26,7 +26,10 @@ func TOML(data []byte, v any) (err error) {
 	if errors.As(err, &unknown) {
 		return &unknownKeys{unknown}
 	}
-	return err
+	if err != nil {
+		return newProblem(err)
+	}
+	return nil
 }
 
 // unknownKeys says which keys are not known, and where.
