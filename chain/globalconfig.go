@@ -41,6 +41,32 @@ func (l liteserver) String() string {
 	return fmt.Sprintf("%s (%s)", l.addr, base64.StdEncoding.EncodeToString(l.key)[:8])
 }
 
+// configFile is what is read of the file.
+type configFile struct {
+	Liteservers []configServer `json:"liteservers"`
+	Validator   struct {
+		Init *configBlock `json:"init_block"`
+		Zero *configBlock `json:"zero_state"`
+	} `json:"validator"`
+}
+
+type configServer struct {
+	IP   json.Number `json:"ip"`
+	Port int         `json:"port"`
+	ID   struct {
+		Type string `json:"@type"`
+		Key  []byte `json:"key"`
+	} `json:"id"`
+}
+
+type configBlock struct {
+	Workchain json.Number `json:"workchain"`
+	Shard     json.Number `json:"shard"`
+	Seqno     json.Number `json:"seqno"`
+	RootHash  []byte      `json:"root_hash"`
+	FileHash  []byte      `json:"file_hash"`
+}
+
 // ParseGlobalConfig reads a TON global config (JSON, "@type": "config.global")
 // as published for mainnet and testnet. validator.init_block is the trusted
 // block. Members that this package does not use are ignored: the format is not
@@ -52,29 +78,7 @@ func ParseGlobalConfig(data []byte) (*GlobalConfig, error) {
 	if len(data) > maxGlobalConfig {
 		return nil, attestation.BadInput("TON global config: %d bytes, at most %d", len(data), maxGlobalConfig)
 	}
-	var file struct {
-		Liteservers []struct {
-			IP   json.Number `json:"ip"`
-			Port int         `json:"port"`
-			ID   struct {
-				Type string `json:"@type"`
-				Key  []byte `json:"key"`
-			} `json:"id"`
-		} `json:"liteservers"`
-		Validator struct {
-			Init *struct {
-				Workchain json.Number `json:"workchain"`
-				Shard     json.Number `json:"shard"`
-				Seqno     json.Number `json:"seqno"`
-				RootHash  []byte      `json:"root_hash"`
-				FileHash  []byte      `json:"file_hash"`
-			} `json:"init_block"`
-			Zero *struct {
-				RootHash []byte `json:"root_hash"`
-				FileHash []byte `json:"file_hash"`
-			} `json:"zero_state"`
-		} `json:"validator"`
-	}
+	var file configFile
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&file); err != nil {
@@ -83,49 +87,78 @@ func ParseGlobalConfig(data []byte) (*GlobalConfig, error) {
 	if d.More() {
 		return nil, attestation.BadInput("TON global config: something follows the JSON object")
 	}
-	c := &GlobalConfig{raw: bytes.Clone(data)}
-	if n := len(file.Liteservers); n == 0 || n > maxLiteservers {
-		return nil, attestation.BadInput("TON global config: %d liteservers, want 1 to %d", n, maxLiteservers)
+	c, err := file.config()
+	if err != nil {
+		return nil, attestation.BadInput("TON global config: %w", err)
 	}
-	for i, l := range file.Liteservers {
-		ip, err := ipv4(l.IP)
+	c.raw = bytes.Clone(data)
+	return c, nil
+}
+
+func (f *configFile) config() (*GlobalConfig, error) {
+	c := &GlobalConfig{}
+	if n := len(f.Liteservers); n == 0 || n > maxLiteservers {
+		return nil, fmt.Errorf("%d liteservers, want 1 to %d", n, maxLiteservers)
+	}
+	for i, s := range f.Liteservers {
+		l, err := s.liteserver()
 		if err != nil {
-			return nil, attestation.BadInput("TON global config: liteserver %d: %v", i, err)
+			return nil, fmt.Errorf("liteserver %d: %w", i, err)
 		}
-		if l.Port < 1 || l.Port > 65535 {
-			return nil, attestation.BadInput("TON global config: liteserver %d: port %d", i, l.Port)
-		}
-		if l.ID.Type != "pub.ed25519" || len(l.ID.Key) != ed25519.PublicKeySize {
-			return nil, attestation.BadInput("TON global config: liteserver %d: key is not Ed25519", i)
-		}
-		c.servers = append(c.servers, liteserver{netip.AddrPortFrom(ip, uint16(l.Port)), l.ID.Key})
+		c.servers = append(c.servers, l)
 	}
-	if z := file.Validator.Zero; z != nil {
-		if len(z.RootHash) != 32 || len(z.FileHash) != 32 {
-			return nil, attestation.BadInput("TON global config: zerostate: hashes are not 32 bytes")
+	if z := f.Validator.Zero; z != nil {
+		root, file, err := z.hashes()
+		if err != nil {
+			return nil, fmt.Errorf("zerostate: %w", err)
 		}
-		c.zero = &zerostate{[32]byte(z.RootHash), [32]byte(z.FileHash)}
+		c.zero = &zerostate{root, file}
 	}
-	b := file.Validator.Init
-	if b == nil {
-		return nil, attestation.BadInput("TON global config: validator.init_block is missing: there is no block to trust")
+	if f.Validator.Init == nil {
+		return nil, errors.New("validator.init_block is missing: there is no block to trust")
 	}
+	var err error
+	if c.trusted, err = f.Validator.Init.block(); err != nil {
+		return nil, fmt.Errorf("init block: %w", err)
+	}
+	return c, nil
+}
+
+func (s *configServer) liteserver() (l liteserver, err error) {
+	ip, err := ipv4(s.IP)
+	switch {
+	case err != nil:
+		return l, err
+	case s.Port < 1 || s.Port > 65535:
+		return l, fmt.Errorf("port %d", s.Port)
+	case s.ID.Type != "pub.ed25519" || len(s.ID.Key) != ed25519.PublicKeySize:
+		return l, errors.New("key is not Ed25519")
+	}
+	return liteserver{netip.AddrPortFrom(ip, uint16(s.Port)), s.ID.Key}, nil
+}
+
+func (b *configBlock) hashes() (root, file [32]byte, err error) {
+	if len(b.RootHash) != 32 || len(b.FileHash) != 32 {
+		return root, file, errors.New("hashes are not 32 bytes")
+	}
+	return [32]byte(b.RootHash), [32]byte(b.FileHash), nil
+}
+
+// block reads the block to trust.
+func (b *configBlock) block() (id BlockID, err error) {
 	if w := b.Workchain.String(); w != "-1" {
-		return nil, attestation.BadInput("TON global config: init block: workchain %q, want -1", w)
+		return id, fmt.Errorf("workchain %q, want -1", w)
 	}
 	// -2^63 does not survive a program that keeps JSON numbers as float64
 	if s := b.Shard.String(); s != "-9223372036854775808" && s != "9223372036854775808" {
-		return nil, attestation.BadInput("TON global config: init block: shard %q, want -9223372036854775808 (was the file rewritten by another program?)", s)
+		return id, fmt.Errorf("shard %q, want -9223372036854775808 (was the file rewritten by another program?)", s)
 	}
 	seqno, err := strconv.ParseUint(b.Seqno.String(), 10, 32)
 	if err != nil || seqno == 0 {
-		return nil, attestation.BadInput("TON global config: init block: number %q, want that of a block after the zerostate: replace init_block by a key block of the last 30 days from somebody you trust", b.Seqno)
+		return id, fmt.Errorf("number %q, want that of a block after the zerostate: replace init_block by a key block of the last 30 days from somebody you trust", b.Seqno)
 	}
-	if len(b.RootHash) != 32 || len(b.FileHash) != 32 {
-		return nil, attestation.BadInput("TON global config: init block: hashes are not 32 bytes")
-	}
-	c.trusted = BlockID{uint32(seqno), [32]byte(b.RootHash), [32]byte(b.FileHash)}
-	return c, nil
+	root, file, err := b.hashes()
+	return BlockID{uint32(seqno), root, file}, err
 }
 
 // ipv4 reads an address that the format stores as a signed or unsigned 32-bit

@@ -43,9 +43,14 @@ type reached struct {
 	path path
 }
 
-// follow verifies links that a server has shown, from w on.
-func (r *reached) follow(w *way, steps []link) (h blockHeader, key *reached, err error) {
-	for _, l := range steps {
+// follow verifies links that a server has shown, from w on. One is read when those
+// before it are good: cells take much more memory than their bytes.
+func (r *reached) follow(w *way, steps []any) (h blockHeader, key *reached, err error) {
+	for _, step := range steps {
+		l, err := newLink(step, w.at)
+		if err != nil {
+			return h, nil, err
+		}
 		if h, err = w.step(l); err != nil {
 			return h, nil, err
 		}

@@ -214,25 +214,11 @@ func TestFormerValidatorsOffline(t *testing.T) {
 // withWay returns an account proof with another way to its block.
 func withWay(t testing.TB, proof []byte, start block, way []any) []byte {
 	t.Helper()
-	var m map[uint64]any
-	if err := cbor.Unmarshal(proof, &m); err != nil {
-		t.Fatal(err)
-	}
-	m[2] = encodedBlock(start.id)
 	links := []any{}
 	for _, step := range way {
 		links = append(links, encodedLink(t, step))
 	}
-	m[3] = links
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := enc.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return edited(t, proof, func(m map[uint64]any) { m[2], m[3] = encodedBlock(start.id), links })
 }
 
 func encodedBlock(b chain.BlockID) []byte {
