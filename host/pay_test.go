@@ -247,7 +247,7 @@ func TestAnotherCommand(t *testing.T) {
 		if err := o.Withdraw(t.Context(), 1e6); err != nil {
 			t.Fatal(err)
 		}
-		if len(notes) != 1 || !strings.Contains(notes[0], "stake 1000000000 nano") || !strings.Contains(notes[0], says) {
+		if len(notes) != 1 || !strings.Contains(notes[0], "stake 1 coins") || !strings.Contains(notes[0], says) {
 			t.Errorf("step %d: notes %q", at, notes)
 		}
 		if !o.Repeated().IsZero() {

@@ -10,12 +10,13 @@ import (
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 // Stake adds nano coins from the wallet to the node's stake. Where the node has no
 // contract yet the same payment deploys it.
 func (o *Operator) Stake(ctx context.Context, amount uint64) error {
-	what := fmt.Sprintf("stake %d nano on node %v", amount, o.Node)
+	what := fmt.Sprintf("stake %s coins on node %v", command.Coins(amount), o.Node)
 	if found, err := o.resume(ctx, what); found || err != nil {
 		return err // before the look at the record: the contract may be there by now
 	}
@@ -40,7 +41,7 @@ func (o *Operator) Stake(ctx context.Context, amount uint64) error {
 // contract would refuse is refused before.
 func (o *Operator) Unstake(ctx context.Context, amount uint64) error {
 	check := func(rec *registry.Node, _ *big.Int) error { return checkUnstake(rec, amount) }
-	return o.sendNode(ctx, fmt.Sprintf("unstake %d nano of node %v", amount, o.Node), check, func(q uint64) Message {
+	return o.sendNode(ctx, fmt.Sprintf("unstake %s coins of node %v", command.Coins(amount), o.Node), check, func(q uint64) Message {
 		return &contracts.Unbond{QueryID: q, Amount: amount}
 	})
 }
@@ -49,7 +50,7 @@ func (o *Operator) Unstake(ctx context.Context, amount uint64) error {
 // to the wallet. What the contract would refuse is refused before.
 func (o *Operator) Withdraw(ctx context.Context, surplus uint64) error {
 	check := func(rec *registry.Node, balance *big.Int) error { return checkWithdraw(rec, balance, surplus) }
-	return o.sendNode(ctx, fmt.Sprintf("withdraw from node %v, with a surplus of %d nano", o.Node, surplus), check, func(q uint64) Message {
+	return o.sendNode(ctx, fmt.Sprintf("withdraw from node %v, with a surplus of %s coins", o.Node, command.Coins(surplus)), check, func(q uint64) Message {
 		return &contracts.Withdraw{QueryID: q, Surplus: surplus}
 	})
 }

@@ -192,8 +192,8 @@ func (s *ChainStatus) Attention() (out []string) {
 	add(!s.Listed && s.Status == contracts.StatusActive.String(), "the registry does not list the node: clients find it by its address only; `cocoon-node recheck` lists it where there is room")
 	add(s.Lag > s.MergeDelay/2, "receipts wait for an anchor, the last one was %.0f s ago; the enclave stops serving when one has waited for %.0f s", s.Lag, s.MergeDelay)
 	add(s.Spare < 100*anchorCost, "the contract can pay for about %d more anchors: send it coins", max(0, s.Spare/anchorCost))
-	add(s.Wallet < contracts.ValueAnswer+walletFees, "the operator's wallet holds %d nano: too little to answer a challenge, or to register again", s.Wallet)
-	add(s.Stake < s.MinStake, "the stake is %d nano, the registry wants %d", s.Stake, s.MinStake)
+	add(s.Wallet < contracts.ValueAnswer+walletFees, "the operator's wallet holds %s coins: too little to answer a challenge, or to register again", command.Coins(s.Wallet))
+	add(s.Stake < s.MinStake, "the stake is %s coins, the registry wants %s", command.Coins(s.Stake), command.Coins(s.MinStake))
 	left := s.Expires.Sub(s.BlockTime)
 	add(s.Status == contracts.StatusActive.String() && left < 3*24*time.Hour, "the registration ends in %s: restart the enclave for a new one", left.Round(time.Minute))
 	return out

@@ -94,12 +94,12 @@ func TestAttention(t *testing.T) {
 	}{
 		"nothing":            {none, 7e9, 0, ""},
 		"not listed":         {func(n *registry.Node, r *registry.Root) { delete(r.State.Nodes, n.Address) }, 7e9, 0, "does not list the node"},
-		"a challenge":        {challenge(time.Hour), 7e9, 0, "challenge ab00000000000000 must be answered within 1h0m0s, or it costs 9 nano"},
+		"a challenge":        {challenge(time.Hour), 7e9, 0, "challenge ab00000000000000 must be answered within 1h0m0s, or it costs 0.000000009 coins of stake"},
 		"a lost challenge":   {challenge(-time.Second), 7e9, 0, "was not answered in time"},
 		"no anchor for long": {none, 7e9, 9, "the last one was 400 s ago"},
 		"little money":       {none, 6e9 + int64(contracts.NodeReserve) + 5*anchorCost, 0, "about 5 more anchors"},
 		"no money":           {none, 5e9, 0, "about 0 more anchors"},
-		"little stake":       {func(_ *registry.Node, r *registry.Root) { r.MinStake = 6e9 }, 7e9, 0, "the registry wants 6000000000"},
+		"little stake":       {func(_ *registry.Node, r *registry.Root) { r.MinStake = 6e9 }, 7e9, 0, "the registry wants 6"},
 		"soon over": {func(n *registry.Node, _ *registry.Root) {
 			n.Epochs[3] = registry.Epoch{Expires: statusAt.Add(time.Hour)}
 		}, 7e9, 0, "ends in 1h0m0s"},

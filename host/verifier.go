@@ -14,6 +14,7 @@ import (
 	"github.com/cocoon-go/cocoon/chain/certificate"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 // Verifier returns the proved record of a verifier under the operator's registry.
@@ -37,7 +38,7 @@ func (o *Operator) StakeVerifier(ctx context.Context, key ed25519.PrivateKey, am
 	if err != nil {
 		return err
 	}
-	err = o.do(ctx, fmt.Sprintf("stake %d nano for verifier %x", amount, pub), func(query uint64) ([]chain.Message, error) {
+	err = o.do(ctx, fmt.Sprintf("stake %s coins for verifier %x", command.Coins(amount), pub), func(query uint64) ([]chain.Message, error) {
 		m, err := contracts.NewStakeVerifier(key, id, o.Registry, o.Wallet(), query)
 		if err != nil {
 			return nil, err
