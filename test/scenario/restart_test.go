@@ -37,8 +37,41 @@ func (s *stage) killAndRestart() *exec.Cmd {
 		s.Errorf("the proxy without a node: status %d, %s", resp.StatusCode, a.response)
 	}
 
+	cmd, ready := s.startNode()
+	s.pids = append(s.pids, ready.EnclavePID)
+	if ready.Epoch != 2 || ready.Node != before["node"] {
+		s.Errorf("the node comes back as epoch %d of %s, want epoch 2 of %v", ready.Epoch, ready.Node, before["node"])
+	}
+	return cmd
+}
+
+// nodeReady is what a node prints when it serves.
+type nodeReady struct {
+	Node       string
+	Epoch      int
+	Relay      string
+	EnclavePID int `json:"enclave_pid"`
+}
+
+// startNode starts the demo's node on its address. A connection of somebody else on
+// this machine may have taken the port meanwhile, for as long as it lasts.
+func (s *stage) startNode() (*exec.Cmd, nodeReady) {
+	s.Helper()
+	for end := time.Now().Add(wait); ; {
+		cmd, ready, log, err := s.tryNode()
+		if err == nil {
+			return cmd, ready
+		}
+		if !strings.Contains(log, "address already in use") || time.Now().After(end) {
+			s.Fatalf("the node does not come back: %v\n%s", err, log)
+		}
+	}
+}
+
+func (s *stage) tryNode() (cmd *exec.Cmd, ready nodeReady, said string, err error) {
+	s.Helper()
 	args := append(s.demo.NodeCommand[1:], "--listen", strings.TrimPrefix(s.demo.Relay, "http://"))
-	cmd := exec.Command(s.demo.NodeCommand[0], args...)
+	cmd = exec.Command(s.demo.NodeCommand[0], args...)
 	cmd.Dir, cmd.Env = s.demo.Work, s.demo.Env()
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -52,22 +85,12 @@ func (s *stage) killAndRestart() *exec.Cmd {
 	s.pids = append(s.pids, cmd.Process.Pid)
 	s.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt) }) // for tests that fail
 	giveUp := time.AfterFunc(wait, func() { _ = cmd.Process.Kill() })
-	var ready struct {
-		Node       string
-		Epoch      int
-		Relay      string
-		EnclavePID int `json:"enclave_pid"`
-	}
+	defer giveUp.Stop()
 	if err := json.NewDecoder(stdout).Decode(&ready); err != nil {
 		_ = cmd.Wait()
-		s.Fatalf("the node does not come back: %v\n%s", err, &log)
+		return nil, ready, log.String(), err
 	}
-	giveUp.Stop()
-	s.pids = append(s.pids, ready.EnclavePID)
-	if ready.Epoch != 2 || ready.Node != before["node"] {
-		s.Errorf("the node comes back as epoch %d of %s, want epoch 2 of %v", ready.Epoch, ready.Node, before["node"])
-	}
-	return cmd
+	return cmd, ready, "", nil
 }
 
 // afterRestart: the proxy goes on with the new epoch, the log with the old
