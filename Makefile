@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := bin
 MODULES := $(dir $(filter-out ./go.mod,$(shell find . -name go.mod -not -path '*/node_modules/*')))
 
-.PHONY: build enclave-nvml test test-long demo lint bench fuzz soak contracts contracts-check chain-costs image vm-test release
+.PHONY: build enclave-nvml test test-long demo lint bench fuzz contracts contracts-check chain-costs
 
 build: ## the three programs, in ./bin
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...

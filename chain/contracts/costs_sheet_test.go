@@ -204,7 +204,7 @@ func (r reserve) years(s stateCost) float64 { return float64(r.nano) / float64(s
 
 var reserves = map[string]reserve{
 	"node": {NodeReserve, 1.25}, "node-first-epoch": {NodeReserve, 1.25},
-	"platform": {PlatformReserve, 5}, "channel": {ChannelReserve, 2.5},
+	"platform": {PlatformReserve, 5}, "verifier": {VerifierReserve, 4}, "channel": {ChannelReserve, 2.5},
 }
 
 // checkReserves fails the test where a reserve does not pay for its time.

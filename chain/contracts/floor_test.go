@@ -3,6 +3,7 @@ package contracts
 import (
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
@@ -175,5 +176,11 @@ func TestFloorOf(t *testing.T) {
 	}
 	if _, err := parseFloor(TDXFloor{TDRequired: [8]byte{1}}.Cell()); err == nil {
 		t.Error("a floor that demands what it forbids was read")
+	}
+	good := treeOf(TDXFloor{}.Cell())
+	for name, bits := range map[string][]byte{"a bit less": good.bits[:len(good.bits)-1], "a bit more": append(slices.Clone(good.bits), 0), "nothing": nil} {
+		if _, err := parseFloor((&tree{bits: bits}).cell()); err == nil {
+			t.Errorf("a floor with %s was read", name)
+		}
 	}
 }

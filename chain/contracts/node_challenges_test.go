@@ -151,6 +151,14 @@ func TestChallengeLate(t *testing.T) {
 	}
 }
 
+// TestChallengeNotCovered: before an anchor covers the receipt there is no tree to prove
+// against, and that is no fault of the proof.
+func TestChallengeNotCovered(t *testing.T) {
+	if err := (&Challenge{Number: 7}).Verify(nil); attestation.ExitCode(err) != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestChallengeSnapshot checks that nobody can make proofs fail by growing the
 // log: the first answer after the anchor fixes the tree, good or bad.
 func TestChallengeSnapshot(t *testing.T) {

@@ -51,7 +51,7 @@ func TestRootSweepBounds(t *testing.T) {
 		return storeAddr(build().MustStoreUInt(0x8a, 8), to).MustStoreUInt(keep, 64).EndCell()
 	}
 	master, base := attestation.Address{Workchain: -1, Hash: [32]byte{1}}, attestation.Address{Hash: [32]byte{1}}
-	for _, a := range []Sweep{{base, MinKept - 1}, {base, 0}, {attestation.Address{Workchain: 1}, MinKept}, {attestation.Address{Workchain: -2}, MinKept}} {
+	for _, a := range []Sweep{{base, MinKept - 1}, {base, 0}, {attestation.Address{Workchain: 1, Hash: base.Hash}, MinKept}, {attestation.Address{Workchain: -2, Hash: base.Hash}, MinKept}} {
 		f.refusesAtRoot(CodeBadAction, ValueGovern, f.governRaw(body(a.To, a.Keep)))
 		if _, err := ActionCell(a); err == nil {
 			t.Errorf("%+v: an action was made", a)
