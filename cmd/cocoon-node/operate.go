@@ -167,7 +167,7 @@ var (
 	stakeCommand = operatorCommand("stake", "COINS", "add coins from the wallet to the node's stake",
 		"The stake stands behind what the node signs: provable faults cost it. After an interruption or an\n"+
 			"error repeat the same command with the same --dir: it finds what became of it, and pays once.\n"+
-			"A node that has no contract yet gets it with the same payment, with 0.5 of the coin as its balance.", "cocoon-node stake 100"+flagsExample,
+			"A node that has no contract yet gets it with the same payment, with 0.5 coins as its balance.", "cocoon-node stake 100"+flagsExample,
 		func(_ context.Context, env *command.Env) (action, error) {
 			amount, err := coins(env.Args[0])
 			return func(ctx context.Context, o *host.Operator) error { return o.Stake(ctx, amount) }, err

@@ -11,7 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -19,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
@@ -38,111 +36,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "devnet:", err)
 		os.Exit(1)
 	}
-}
-
-const usage = `Runs a TON dev chain: a real liteserver endpoint over a chain in this process.
-
-Usage: devnet [flags]
-
-The global config goes to standard output, or to the file of --out. The process
-then serves until it gets SIGINT or SIGTERM. Nothing on the chain has value.
-
-Flags:
-`
-
-// config is what the flags ask for.
-type config struct {
-	options  devnet.Options
-	network  networkFlags
-	clock    *clock
-	out      string // for the global config; empty: standard output
-	seedFile string // for the faucet's secret; empty: none
-	orders   string // address that takes orders; empty: none
-}
-
-// parse reads the flags. What it has to say of them goes to stderr.
-func parse(args []string, stderr io.Writer) (*config, error) {
-	fs := flag.NewFlagSet("devnet", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), usage)
-		fs.PrintDefaults()
-		fmt.Fprint(fs.Output(), "\nExample:\n  devnet --dir ./chain --out ton-global.json --faucet-seed faucet.seed\n"+
-			"  devnet --network ./net --enclave ./bin/cocoon-enclave\n")
-	}
-	c := &config{clock: &clock{}}
-	o := &c.options
-	o.Now, o.Accounts = c.clock.now, map[attestation.Address]uint64{}
-	var (
-		globalID = fs.Int("chain-id", devnet.DefaultGlobalID, "chain id of a new chain")
-		verbose  = fs.Bool("v", false, "log what liteservers do")
-		manual   = fs.Bool("manual", false, "make no block but the first ones and those that --control asks for")
-	)
-	fs.StringVar(&c.out, "out", "", "write the global config to this `file` instead of standard output")
-	fs.StringVar(&c.seedFile, "faucet-seed", "", "write the secret of the faucet's V5R1 wallet, 64 hex digits, to this `file` (mode 0600)")
-	fs.StringVar(&c.orders, "control", "", "take orders (mine, clock, grant, fault, disconnect, status) over HTTP at this loopback `address`")
-	fs.StringVar(&o.Dir, "dir", "", "keep the chain in this `directory`; default: in memory")
-	fs.BoolVar(&o.Repair, "repair", false, "go on before a damaged block of --dir; the blocks behind it are lost")
-	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of the first liteserver, IPv4; the others get the ports after it")
-	fs.IntVar(&o.Liteservers, "liteservers", 1, "number of liteservers")
-	fs.IntVar(&o.Validators, "validators", 1, "number of validators of a new chain")
-	fs.DurationVar(&o.BlockInterval, "interval", 200*time.Millisecond, "time between blocks")
-	fs.BoolVar(&o.DeferInternal, "defer", false, "deliver internal messages one block later, as a busy network does")
-	fs.StringVar(&c.network.dir, "network", "", "make a registry and a simulated platform too, with a policy, a wallet and a governor's key, in this new `directory`")
-	fs.StringVar(&c.network.enclave, "enclave", "", "the cocoon-enclave `program` that the registry of --network lists")
-	fs.BoolVar(&c.network.stakes, "stakes", false, "nodes of --network need a stake of 10 coins, and can lose it")
-	fs.IntVar(&c.network.verifiers, "verifiers", 0, "`number` of verifiers that the registry of --network lists, all of whom must sign; makes a simulated AMD machine too, which needs them")
-	fs.Func("fund", "on a new chain, give an address a balance: `ADDRESS=COINS`; may be repeated", func(s string) error {
-		a, n, err := parseFund(s)
-		if _, twice := o.Accounts[a]; twice && err == nil {
-			err = errors.New("the address is there twice")
-		}
-		if err == nil {
-			o.Accounts[a] = n
-		}
-		return err
-	})
-	if err := fs.Parse(args); err != nil {
-		return nil, err
-	}
-	if fs.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	if o.BlockInterval <= 0 {
-		return nil, errors.New("--interval must be positive")
-	}
-	if *globalID < -1<<31 || *globalID > 1<<31-1 || *globalID == 0 {
-		return nil, fmt.Errorf("--chain-id %d: want a 32-bit number that is not 0", *globalID)
-	}
-	if n := chain.NetworkOf(int32(*globalID)); n != chain.Devnet {
-		return nil, fmt.Errorf("--chain-id %d is %s's: what is signed for this chain would be good there", *globalID, n)
-	}
-	if o.Liteservers < 1 || o.Validators < 1 {
-		return nil, errors.New("--liteservers and --validators: want at least 1")
-	}
-	if *manual {
-		o.BlockInterval = -1
-	}
-	given := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if o.Repair && o.Dir == "" {
-		return nil, errors.New("--repair needs --dir: the chain that is damaged")
-	}
-	if given["chain-id"] {
-		o.GlobalID = int32(*globalID)
-	}
-	if !given["validators"] {
-		o.Validators = 0 // that of a stored chain
-	}
-	if _, err := os.Stat(filepath.Join(o.Dir, "chain.json")); err == nil && o.Dir != "" && given["fund"] {
-		fmt.Fprintf(stderr, "devnet: %s holds a chain already: --fund was for a new one, and changes nothing\n", o.Dir)
-	}
-	level := slog.LevelInfo
-	if *verbose {
-		level = slog.LevelDebug
-	}
-	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	return c, nil
 }
 
 // run serves a chain until ctx ends. Standard output gets the global config.

@@ -53,35 +53,9 @@ func Replay(ctx context.Context, a Recorded) (*Replayed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := limits(w)
-	if a.MaxTokens < 1 || a.MaxTokens > l.MaxTokens {
-		return nil, fmt.Errorf("%w: max_tokens of %d", ErrContradiction, a.MaxTokens)
-	}
-	l.MaxTokens, l.DefaultMaxTokens = a.MaxTokens, a.MaxTokens
-	l.DefaultTemperature, l.DefaultTopP = a.Temperature, a.TopP
-	if err := l.Validate(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrContradiction, err)
-	}
-	l.Seed = func() (uint64, error) { return a.Seed, nil }
-	// The receipt does not name the call: the two have different fields.
-	path := "/v1/chat/completions"
-	if gjson.GetBytes(a.Request, "prompt").Exists() {
-		path = "/v1/completions"
-	}
-	shaped, p, err := engine.Shape(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, a.Request, l)
+	shaped, p, err := a.shape(limits(w))
 	if err != nil {
 		return nil, err
-	}
-	for _, d := range []struct {
-		name              string
-		request, recorded any
-	}{
-		{"seed", p.Seed, a.Seed}, {"max_tokens", p.MaxTokens, a.MaxTokens},
-		{"temperature", p.Temperature, a.Temperature}, {"top_p", p.TopP, a.TopP},
-	} {
-		if d.request != d.recorded {
-			return nil, fmt.Errorf("%w: %s is %v in the request, %v in the receipt", ErrContradiction, d.name, d.request, d.recorded)
-		}
 	}
 	r := engine.NewReport(p)
 	r.Created = a.Created
@@ -106,6 +80,41 @@ func Replay(ctx context.Context, a Recorded) (*Replayed, error) {
 	}
 	return &Replayed{Response: out.Bytes(), TokenIDs: *r.TokenIDs, PromptTokens: r.PromptTokens,
 		CompletionTokens: r.CompletionTokens, Finish: r.Finish}, nil
+}
+
+// shape makes of the request what the engine ran, under the limits that make it
+// answer as it did: what the request leaves open is as the receipt says.
+func (a *Recorded) shape(l engine.Limits) (shaped []byte, p engine.Params, err error) {
+	if a.MaxTokens < 1 || a.MaxTokens > l.MaxTokens {
+		return nil, p, fmt.Errorf("%w: max_tokens of %d", ErrContradiction, a.MaxTokens)
+	}
+	l.MaxTokens, l.DefaultMaxTokens = a.MaxTokens, a.MaxTokens
+	l.DefaultTemperature, l.DefaultTopP = a.Temperature, a.TopP
+	if err := l.Validate(); err != nil {
+		return nil, p, fmt.Errorf("%w: %w", ErrContradiction, err)
+	}
+	l.Seed = func() (uint64, error) { return a.Seed, nil }
+	// The receipt does not name the call: the two have different fields.
+	path := "/v1/chat/completions"
+	if gjson.GetBytes(a.Request, "prompt").Exists() {
+		path = "/v1/completions"
+	}
+	shaped, p, err = engine.Shape(http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, a.Request, l)
+	if err != nil {
+		return nil, p, err
+	}
+	for _, d := range []struct {
+		name              string
+		request, recorded any
+	}{
+		{"seed", p.Seed, a.Seed}, {"max_tokens", p.MaxTokens, a.MaxTokens},
+		{"temperature", p.Temperature, a.Temperature}, {"top_p", p.TopP, a.TopP},
+	} {
+		if d.request != d.recorded {
+			return nil, p, fmt.Errorf("%w: %s is %v in the request, %v in the receipt", ErrContradiction, d.name, d.request, d.recorded)
+		}
+	}
+	return shaped, p, nil
 }
 
 // CreatedIn returns the time that an answer of this engine shows, streamed or

@@ -61,53 +61,76 @@ func ParseGGUF(b []byte) (*GGUF, error) {
 		return nil, fmt.Errorf("gguf: %d tensors and %d keys are too many", tensors, keys)
 	}
 	f := &GGUF{meta: map[string]any{}, tensors: map[string]tensor{}}
+	if err := f.readMeta(r, keys); err != nil {
+		return nil, err
+	}
+	align, err := f.alignment()
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.readTensors(r, tensors, align)
+	if err != nil {
+		return nil, err
+	}
+	start := pad(uint64(r.p), align)
+	if have := uint64(len(b)); start > have || have-start != size {
+		return nil, fmt.Errorf("gguf: file of %d bytes does not hold the %d bytes of tensors it lists", have, size)
+	}
+	f.data = b[start:]
+	return f, nil
+}
+
+func (f *GGUF) readMeta(r *reader, keys uint64) error {
 	for range keys {
 		name := r.text(maxName)
 		v := r.value(r.u32(), true)
 		if r.err != nil {
-			return nil, r.err
+			return r.err
 		}
 		if _, dup := f.meta[name]; dup || name == "" {
-			return nil, fmt.Errorf("gguf: key %q is empty or twice", name)
+			return fmt.Errorf("gguf: key %q is empty or twice", name)
 		}
 		f.meta[name] = v
 	}
-	align := uint64(32)
-	if v, ok := f.meta["general.alignment"]; ok {
-		if align, ok = v.(uint64); !ok || bits.OnesCount64(align) != 1 || align < 4 || align > maxAlignment {
-			return nil, fmt.Errorf("gguf: alignment %v", v)
-		}
+	return nil
+}
+
+// alignment is of tensors, in bytes: a power of two.
+func (f *GGUF) alignment() (uint64, error) {
+	v, ok := f.meta["general.alignment"]
+	if !ok {
+		return 32, nil
 	}
-	// Writers lay tensors out in table order without gaps but padding. We demand
-	// it: then no byte is read twice and none goes unread.
-	next := uint64(0)
-	for range tensors {
+	align, ok := v.(uint64)
+	if !ok || bits.OnesCount64(align) != 1 || align < 4 || align > maxAlignment {
+		return 0, fmt.Errorf("gguf: alignment %v, want a power of two from 4 to %d", v, maxAlignment)
+	}
+	return align, nil
+}
+
+// readTensors reads the table of tensors and returns the bytes that they take.
+// Writers lay them out in table order without gaps but padding. We demand it:
+// then no byte is read twice and none goes unread.
+func (f *GGUF) readTensors(r *reader, n, align uint64) (size uint64, err error) {
+	for range n {
 		name := r.text(maxName)
 		t, err := r.tensor()
 		if r.err != nil {
-			return nil, r.err
+			return 0, r.err
 		}
 		if err != nil {
-			return nil, fmt.Errorf("gguf: tensor %q: %w", name, err)
+			return 0, fmt.Errorf("gguf: tensor %q: %w", name, err)
 		}
 		if _, dup := f.tensors[name]; dup || name == "" {
-			return nil, fmt.Errorf("gguf: tensor %q is unnamed or twice", name)
+			return 0, fmt.Errorf("gguf: tensor %q is unnamed or twice", name)
 		}
-		if t.offset != next {
-			return nil, fmt.Errorf("gguf: tensor %q: offset %d, want %d", name, t.offset, next)
+		if t.offset != size {
+			return 0, fmt.Errorf("gguf: tensor %q: offset %d, want %d", name, t.offset, size)
 		}
 		f.tensors[name] = t
-		next = pad(t.offset+t.size, align)
+		size = pad(t.offset+t.size, align)
 	}
-	start := pad(uint64(r.p), align)
-	if r.err != nil {
-		return nil, r.err
-	}
-	if have := uint64(len(b)); start > have || have-start != next {
-		return nil, fmt.Errorf("gguf: file of %d bytes does not hold the %d bytes of tensors it lists", have, next)
-	}
-	f.data = b[start:]
-	return f, nil
+	return size, r.err
 }
 
 func pad(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }

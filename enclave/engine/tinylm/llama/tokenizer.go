@@ -46,11 +46,35 @@ func NewTokenizer(f *GGUF) (*Tokenizer, error) {
 		return nil, err
 	}
 	t := &Tokenizer{pieces: make([][]byte, len(vocab)), control: map[string]int{}, merges: map[[2]int32]merging{}, eos: eos}
-	ids := make(map[string]int32, len(vocab))
+	ids, err := t.readTokens(vocab, types)
+	if err != nil {
+		return nil, err
+	}
+	if t.pieces[eos] != nil {
+		return nil, fmt.Errorf("tokenizer: the end token %d is not a control token", eos)
+	}
+	for b, s := range byteRunes() {
+		id, ok := ids[string(s)]
+		if !ok || t.pieces[id] == nil {
+			return nil, fmt.Errorf("tokenizer: no token for byte %#02x", b)
+		}
+		t.bytes[b] = id
+	}
+	merges, _ := f.meta["tokenizer.ggml.merges"].([]string)
+	if err := t.readMerges(merges, ids); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// readTokens takes the bytes of every token that is not a control token, and
+// returns the numbers of all by their text.
+func (t *Tokenizer) readTokens(vocab []string, types []int64) (map[string]int32, error) {
 	toByte := map[rune]byte{}
 	for b, s := range byteRunes() {
 		toByte[s] = byte(b)
 	}
+	ids := make(map[string]int32, len(vocab))
 	for id, s := range vocab {
 		if _, dup := ids[s]; dup || s == "" {
 			return nil, fmt.Errorf("tokenizer: token %d is empty or a duplicate", id)
@@ -73,17 +97,12 @@ func NewTokenizer(f *GGUF) (*Tokenizer, error) {
 		}
 		t.longest = max(t.longest, len(t.pieces[id]))
 	}
-	if t.pieces[eos] != nil {
-		return nil, fmt.Errorf("tokenizer: the end token %d is not a control token", eos)
-	}
-	for b, s := range byteRunes() {
-		id, ok := ids[string(s)]
-		if !ok || t.pieces[id] == nil {
-			return nil, fmt.Errorf("tokenizer: no token for byte %#02x", b)
-		}
-		t.bytes[b] = id
-	}
-	merges, _ := f.meta["tokenizer.ggml.merges"].([]string)
+	return ids, nil
+}
+
+// readMerges takes the pairs of tokens that join to a third, the first rank
+// first.
+func (t *Tokenizer) readMerges(merges []string, ids map[string]int32) error {
 	for i, m := range merges {
 		left, right, _ := strings.Cut(m, " ")
 		a, okA := ids[left]
@@ -91,11 +110,11 @@ func NewTokenizer(f *GGUF) (*Tokenizer, error) {
 		c, okC := ids[left+right]
 		_, dup := t.merges[[2]int32{a, b}]
 		if !okA || !okB || !okC || dup || t.pieces[a] == nil || t.pieces[b] == nil || t.pieces[c] == nil {
-			return nil, fmt.Errorf("tokenizer: merge %d does not join two tokens to a third", i)
+			return fmt.Errorf("tokenizer: merge %d does not join two tokens to a third", i)
 		}
 		t.merges[[2]int32{a, b}] = merging{int32(i), c}
 	}
-	return t, nil
+	return nil
 }
 
 // byteRunes is the map of GPT-2 from bytes to printable characters.
