@@ -79,7 +79,7 @@ func Explain(a contracts.Action, s *contracts.RootState) *Effect {
 	case contracts.Resume:
 		return (&Effect{Means: "nodes can register"}).change("registration", pausedText(s.Paused), pausedText(false))
 	case contracts.RevokePlatform:
-		return (&Effect{Means: "no node registers on this machine any more" + untilRechecked}).
+		return (&Effect{Means: "no node registers on this machine any more, and clients send it nothing" + untilRechecked}).
 			change(fmt.Sprintf("machine %x", a.PlatformID), revokedText(s.Revoked[a.PlatformID]), revokedText(true))
 	case contracts.RestorePlatform:
 		return (&Effect{Means: "nodes on this machine can register again"}).

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain/contracts/tvmtest"
 )
 
 // TestRootStateCheck has a registry not start from a state in which something
@@ -63,5 +64,45 @@ func fillNodes(s *RootState) {
 		var a attestation.Address
 		binary.BigEndian.PutUint32(a.Hash[:], i)
 		s.Nodes[a] = ListedNode{}
+	}
+}
+
+// TestStatesAreStrict: a state with a bit or a reference more or less than it has,
+// anywhere, is not read.
+func TestStatesAreStrict(t *testing.T) {
+	l := newLone(t)
+	l.stake(tvmtest.Coin)
+	l.registerLone()
+	f := newFixture(t, noStake)
+	f.stakeVerifier(0, f.anybody, tvmtest.Coin, 0)
+	verifier, _ := f.verifierAt(0)
+	for name, s := range map[string]struct {
+		state *cellT
+		parse func(*cellT) error
+	}{
+		"node":     {l.Data(l.node), func(c *cellT) error { _, err := ParseNode(c); return err }},
+		"verifier": {f.Data(verifier), func(c *cellT) error { _, err := ParseVerifier(c); return err }},
+		"params":   {DefaultParams().Cell(), func(c *cellT) error { _, err := ParseParams(c); return err }},
+	} {
+		if err := s.parse(s.state); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		root := treeOf(s.state)
+		root.walk("", func(path string, c *tree) {
+			bits, refs := c.bits, c.refs
+			for what, edit := range map[string]func(){
+				"a bit more":       func() { c.bits = append(bits[:len(bits):len(bits)], 1) },
+				"a bit less":       func() { c.bits = bits[:max(len(bits)-1, 0)] },
+				"a reference more": func() { c.refs = append(refs[:len(refs):len(refs)], &tree{}) },
+				"a reference less": func() { c.refs = refs[:max(len(refs)-1, 0)] },
+			} {
+				if edit(); len(c.bits) <= 1023 && len(c.refs) <= 4 && (len(c.bits) != len(bits) || len(c.refs) != len(refs)) {
+					if err := s.parse(root.cell()); attestation.ExitCode(err) != 1 {
+						t.Errorf("%s, cell %q with %s: %v", name, path, what, err)
+					}
+				}
+				c.bits, c.refs = bits, refs
+			}
+		})
 	}
 }

@@ -224,3 +224,36 @@ func FuzzParseSent(f *testing.F) {
 		}
 	})
 }
+
+// TestBuildersRefuse: what a contract would refuse whatever its state is not written.
+func TestBuildersRefuse(t *testing.T) {
+	l := newLogged(t, 40)
+	l.publish()
+	heads, receipts, challenge, log := *l.twoHeads(1, 3), *l.twoReceipts(1, 3), *l.challenge(), *l.challengeLog(7, l.log.root(7))
+	heads.B.Root = heads.A.Root
+	receipts.B = receipts.A
+	challenge.Payout = attestation.Address{}
+	challenge.Sign(key("holder"))
+	log.Other = ptr(log.Head)
+	for name, m := range map[string]bodyMaker{
+		"unbonding of nothing":      &Unbond{},
+		"one head":                  &heads,
+		"one receipt":               &receipts,
+		"nobody to pay":             &challenge,
+		"one head of a log":         &log,
+		"too long a proof":          &Answer{Proof: make([][32]byte, 65)},
+		"a long endpoint":           &SetProfile{Profile: Profile{Endpoint: strings.Repeat("x", 128)}},
+		"an endpoint with a letter": &SetProfile{Profile: Profile{Endpoint: "http://ä"}},
+		"no entries":                &Prune{},
+		"too many entries":          &Prune{Count: MaxPrune + 1},
+		"no approvals":              &Govern{Decision: Decision{Action: Pause{}}},
+		"no quote":                  &RegisterTDX{Heads: l.heads()},
+		"no claims":                 &RegisterTDX{Quote: build().EndCell()},
+		"no report":                 &RegisterTDXAgain{Heads: l.heads()},
+		"no certificate":            &RegisterQuorum{Heads: l.heads()},
+	} {
+		if c, err := m.Body(); c != nil || attestation.ExitCode(err) != 1 {
+			t.Errorf("%s: %v, %v", name, c != nil, err)
+		}
+	}
+}
