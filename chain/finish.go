@@ -23,6 +23,7 @@ func (w *Writer) finish(ctx context.Context, in *Intent, again bool) error {
 		return fmt.Errorf("payment journal: payment %q is said to be begun, and nothing is signed: the journal is damaged", in.ID)
 	}
 	var sent time.Time
+	var looks Looks
 	for {
 		// Look before sending: the message may have landed already.
 		next, err := w.look(ctx, in, again)
@@ -40,7 +41,7 @@ func (w *Writer) finish(ctx context.Context, in *Intent, again bool) error {
 				return attestation.Unknown("whether the payment was made: %w", err)
 			}
 		}
-		if err := pause(ctx); err != nil {
+		if err := looks.pause(ctx); err != nil {
 			return attestation.Unknown("whether the payment was made; ask again with the same id: %w", err)
 		}
 	}

@@ -120,6 +120,7 @@ func (c *Client) SendExternal(ctx context.Context, to attestation.Address, init 
 	}
 	var sent time.Time
 	var refused refusals
+	var looks Looks
 	for {
 		acc, err := c.Account(ctx, to)
 		if err != nil {
@@ -137,7 +138,7 @@ func (c *Client) SendExternal(ctx context.Context, to attestation.Address, init 
 				return nil, err
 			}
 		}
-		if err := pause(ctx); err != nil {
+		if err := looks.pause(ctx); err != nil {
 			return nil, attestation.Unknown("contract %s: the effect of the message is not there: %w", to, err)
 		}
 	}
@@ -145,6 +146,7 @@ func (c *Client) SendExternal(ctx context.Context, to attestation.Address, init 
 
 // WaitAccount returns the state of an account as soon as done is true of it.
 func (c *Client) WaitAccount(ctx context.Context, addr attestation.Address, done func(*Account) bool) (*Account, error) {
+	var looks Looks
 	for {
 		acc, err := c.Account(ctx, addr)
 		if err != nil {
@@ -153,19 +155,8 @@ func (c *Client) WaitAccount(ctx context.Context, addr attestation.Address, done
 		if done(acc) {
 			return acc, nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := looks.pause(ctx); err != nil {
 			return nil, attestation.Unknown("account %s: what was waited for is not there: %w", addr, err)
 		}
-	}
-}
-
-func pause(ctx context.Context) error {
-	t := time.NewTimer(pollEvery)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	messageLife = 60 * time.Second       // validity of a signed external message
-	resendEvery = 5 * time.Second        // a message that is not on the chain is sent again
-	pollEvery   = 200 * time.Millisecond // between looks at the chain
+	messageLife = 60 * time.Second // validity of a signed external message
+	resendEvery = 5 * time.Second  // a message that is not on the chain is sent again
 	// maxShardLag is how far the wallet's shard may be behind the masterchain: one
 	// that is further behind has stalled, and waiting for it has no end.
 	maxShardLag  = 5 * time.Minute

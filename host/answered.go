@@ -38,6 +38,7 @@ const answerTimeout = 2 * time.Minute
 func (o *Operator) awaitDone(ctx context.Context, queryID, lt uint64, from ...attestation.Address) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	var looks chain.Looks
 	for {
 		txs, err := o.since(ctx, lt)
 		if err != nil {
@@ -58,7 +59,7 @@ func (o *Operator) awaitDone(ctx context.Context, queryID, lt uint64, from ...at
 		select {
 		case <-ctx.Done():
 			return attestation.Unknown("contract %v has not answered: %w", from[0], ctx.Err())
-		case <-time.After(pollInterval):
+		case <-time.After(looks.Next()):
 		}
 	}
 }

@@ -261,6 +261,7 @@ func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
 
 // awaitNode polls the node's record until ok.
 func (n *node) awaitNode(ctx context.Context, ok func(*registry.Node) bool) (*registry.Node, error) {
+	var looks chain.Looks
 	for {
 		rec, err := n.op.Record(ctx)
 		if err == nil && ok(rec) {
@@ -269,13 +270,10 @@ func (n *node) awaitNode(ctx context.Context, ok func(*registry.Node) bool) (*re
 		select {
 		case <-ctx.Done():
 			return nil, attestation.Unknown("waiting for the node's record: %w", errors.Join(ctx.Err(), err))
-		case <-time.After(pollInterval):
+		case <-time.After(looks.Next()):
 		}
 	}
 }
-
-// pollInterval is between two looks at the chain while something is awaited.
-const pollInterval = 300 * time.Millisecond
 
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")

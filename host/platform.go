@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/contracts"
 	"github.com/cocoon-go/cocoon/chain/registry"
 )
@@ -81,6 +82,7 @@ func (o *Operator) platform(ctx context.Context, log *slog.Logger, root *registr
 func (o *Operator) awaitPlatform(ctx context.Context, root *registry.Root, id [32]byte) (*registry.Platform, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	var looks chain.Looks
 	for {
 		p, err := o.reader.Platform(ctx, o.Registry, id)
 		if err == nil && upToDate(p, root) {
@@ -89,7 +91,7 @@ func (o *Operator) awaitPlatform(ctx context.Context, root *registry.Root, id [3
 		select {
 		case <-ctx.Done():
 			return nil, attestation.Unknown("waiting for the registry's answer to platform %x: %w", id, errors.Join(ctx.Err(), err))
-		case <-time.After(pollInterval):
+		case <-time.After(looks.Next()):
 		}
 	}
 }

@@ -286,6 +286,7 @@ type EnclaveState struct {
 func (p *process) await(ctx context.Context, state string, log *slog.Logger) error {
 	tell := time.NewTicker(tellInterval)
 	defer tell.Stop()
+	var looks chain.Looks
 	for {
 		s, err := p.state(ctx)
 		if err == nil && s.State == state {
@@ -301,7 +302,7 @@ func (p *process) await(ctx context.Context, state string, log *slog.Logger) err
 			return ctx.Err()
 		case <-p.done:
 			return p.err
-		case <-time.After(pollInterval):
+		case <-time.After(looks.Next()):
 		}
 	}
 }
