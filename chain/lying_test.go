@@ -213,7 +213,7 @@ func withRef(c *cell.Cell, i int, r *cell.Cell) *cell.Cell {
 
 // prune returns the pruned cell that stands for c, with an honest level.
 func prune(c *cell.Cell) *cell.Cell {
-	b := cell.BeginCell().MustStoreUInt(1, 8).MustStoreUInt(1, 8).MustStoreSlice(c.Hash(), 256).MustStoreUInt(uint64(c.Depth()), 16)
+	b := cell.BeginCell().MustStoreUInt(1, 8).MustStoreUInt(1, 8).MustStoreSlice(c.Hash(0), 256).MustStoreUInt(uint64(c.Depth(0)), 16)
 	p, err := b.EndCellSpecial(true)
 	if err != nil {
 		panic(err)
