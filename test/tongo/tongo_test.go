@@ -30,7 +30,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	c, err := devnet.Start(devnet.Options{Liteservers: 2, Validators: 4, BlockInterval: -1, DeferInternal: true, KeyInterval: 30 * time.Second})
 	if err != nil {
@@ -69,7 +69,7 @@ func (w *world) mine(n int) ton.BlockIDExt {
 	if err := w.Mine(n); err != nil {
 		w.t.Fatal(err)
 	}
-	return must[ton.BlockIDExt](w.t)(w.api.WaitMasterchainBlock(w.ctx, w.Head().ID.SeqNo, 10*time.Second))
+	return must[ton.BlockIDExt](w.t)(w.api.WaitMasterchainBlock(w.ctx, w.Head().ID.SeqNo, time.Minute))
 }
 
 // TestWallet: its wallet has our address, is deployed and pays, and it reads what
