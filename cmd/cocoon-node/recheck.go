@@ -55,7 +55,7 @@ func recheck(ctx context.Context, env *command.Env, f *operatorFlags, all, dry b
 	}
 	var nodes []attestation.Address
 	for _, s := range env.Args {
-		a, err := attestation.ParseAddress(s)
+		a, err := command.ParseAddress(s)
 		if err != nil {
 			return fmt.Errorf("node %w", err)
 		}

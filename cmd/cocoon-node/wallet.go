@@ -60,9 +60,11 @@ func walletNew(ctx context.Context, env *command.Env, ton tonfile.Flags) error {
 	case err != nil:
 		return attestation.BadInput("%w", err)
 	}
+	friendly := command.Friendly(w.Address(), chain.NetworkOf(id) == chain.Mainnet)
 	if env.JSON {
-		return env.PrintJSON(map[string]any{"address": w.Address(), "file": path, "chain": id})
+		return env.PrintJSON(map[string]any{"address": w.Address(), "friendly": friendly, "file": path, "chain": id})
 	}
+	env.Logf("send coins to %s, the same address as wallets write it", friendly)
 	_, err = fmt.Fprintln(env.Stdout, w.Address())
 	return err
 }

@@ -40,7 +40,7 @@ var nodeCommand = &command.Command{
 			if _, err := os.Lstat(*save); *save != "" && err == nil {
 				return command.Exists(*save)
 			}
-			addr, err := attestation.ParseAddress(env.Args[0])
+			addr, err := command.ParseAddress(env.Args[0])
 			if err != nil {
 				return err
 			}

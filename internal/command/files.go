@@ -54,7 +54,7 @@ func Exists(path string) error {
 // ReadAddress returns the address that the value of --registry is, or that is
 // in the file that it names.
 func ReadAddress(value string) (attestation.Address, error) {
-	if a, err := attestation.ParseAddress(value); err == nil {
+	if a, err := ParseAddress(value); err == nil {
 		if a.IsZero() {
 			return a, attestation.BadInput("--registry %s is nobody's address", value)
 		}
@@ -62,11 +62,11 @@ func ReadAddress(value string) (attestation.Address, error) {
 	}
 	data, err := ReadFile(value, 1<<10)
 	if errors.Is(err, fs.ErrNotExist) {
-		return attestation.Address{}, attestation.BadInput("--registry %q is neither an address (0: and 64 hexadecimal digits) nor a file", value)
+		return attestation.Address{}, attestation.BadInput("--registry %q is neither an address (0: and 64 hexadecimal digits, or EQ…) nor a file", value)
 	} else if err != nil {
 		return attestation.Address{}, err
 	}
-	a, err := attestation.ParseAddress(strings.TrimSpace(string(data)))
+	a, err := ParseAddress(strings.TrimSpace(string(data)))
 	if err != nil {
 		return a, fmt.Errorf("%s: %w", value, err)
 	}

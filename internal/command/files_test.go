@@ -39,10 +39,17 @@ func TestReadAddress(t *testing.T) {
 			t.Errorf("%s: %v, %v", v, a, err)
 		}
 	}
+	raw, err := attestation.ParseAddress(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := ReadAddress(Friendly(raw, true)); err != nil || a != raw {
+		t.Errorf("as explorers show it: %v, %v", a, err)
+	}
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for v, want := range map[string]string{path: "want WORKCHAIN:HEX", "nowhere": "neither an address", filepath.Dir(path): "is a directory"} {
+	for v, want := range map[string]string{path: "want 0: and 64 hexadecimal digits", "nowhere": "neither an address", filepath.Dir(path): "is a directory"} {
 		if _, err := ReadAddress(v); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", v, err, want)
 		}
