@@ -19,8 +19,8 @@ type Address struct {
 }
 
 // ParseAddress reads the raw text form "WORKCHAIN:HEX64", the one that
-// [Address.String] writes. It accepts nothing else: the "friendly" base64 form
-// belongs to user interfaces.
+// [Address.String] writes. Anything else is an [*InputError]: the "friendly" base64
+// form belongs to user interfaces.
 func ParseAddress(s string) (Address, error) {
 	wc, h, ok := strings.Cut(s, ":")
 	if !ok || len(h) != 64 {
@@ -65,7 +65,8 @@ func (a Address) AppendTo(b []byte) []byte {
 	return append(b, a.Hash[:]...)
 }
 
-// DecodeAddress reads the 36-byte encoding that [Address.AppendTo] writes.
+// DecodeAddress reads the 36-byte encoding that [Address.AppendTo] writes. Any
+// other length is an [*InputError].
 func DecodeAddress(b []byte) (Address, error) {
 	if len(b) != AddressSize {
 		return Address{}, BadInput("encoded address: %d bytes, want %d", len(b), AddressSize)

@@ -16,11 +16,11 @@ import (
 // Registered is what the caller proved on the chain about one epoch of a node.
 // Nothing in it comes from the bundle.
 type Registered struct {
-	Registry     Address // the root contract whose lists are below
-	ChainID      int32
-	Node         Address
-	Epoch        uint32
-	ClaimsDigest [32]byte
+	Registry     Address   // the root contract whose lists are below
+	ChainID      int32     // TON global_id
+	Node         Address   // the node's contract
+	Epoch        uint32    // boot counter of the node, from 1
+	ClaimsDigest [32]byte  // that the epoch registered
 	BlockTime    time.Time // of the block that the claims name
 	RegisteredAt time.Time // when the epoch was registered
 

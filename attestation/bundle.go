@@ -38,15 +38,15 @@ const (
 
 // Item is a piece of evidence or an attachment.
 type Item struct {
-	Kind string `cbor:"1,keyasint"`
-	Data []byte `cbor:"2,keyasint"`
+	Kind string `cbor:"1,keyasint"` // one of the Kind or Attach constants
+	Data []byte `cbor:"2,keyasint"` // as its kind has it
 }
 
 // Bundle is claims with the evidence for them. Parsing proves nothing.
 type Bundle struct {
 	Heads       []byte // [HeadsSize] bytes
-	Body        []byte
-	Evidence    []Item
+	Body        []byte // encoded [Body], at most [MaxBodySize] bytes
+	Evidence    []Item // 1 to [MaxEvidence] pieces
 	EventLog    []byte // optional
 	Attachments []Item // optional; not bound by the claims digest
 }
@@ -68,11 +68,15 @@ func NewBundle(c *Claims, evidence ...Item) (*Bundle, error) {
 		return nil, err
 	}
 	b := &Bundle{Heads: heads, Body: body, Evidence: evidence}
-	return b, b.check()
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
-// ParseBundle reads a bundle. The shape of claims and evidence list is
-// checked, and that the heads name the body; evidence is not looked into.
+// ParseBundle reads a bundle of at most [MaxBundleSize] bytes. The shape of claims
+// and evidence list is checked, an [*InputError] if not right, and that the heads
+// name the body, a [*FalseError] if not; evidence is not looked into.
 func ParseBundle(data []byte) (*Bundle, error) {
 	if len(data) > MaxBundleSize {
 		return nil, BadInput("bundle: %d bytes, the limit is %d", len(data), MaxBundleSize)

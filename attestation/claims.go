@@ -22,7 +22,7 @@ const (
 // KeyConfig is an OHTTP key configuration (RFC 9458 section 3) with the time in
 // which clients may use it.
 type KeyConfig struct {
-	Config    []byte
+	Config    []byte    // at most [MaxKeyConfigSize] bytes
 	NotBefore time.Time // whole seconds
 	NotAfter  time.Time // whole seconds, exclusive
 }
@@ -35,21 +35,21 @@ type Model struct {
 
 // SelfTest is the result of the known-answer test at boot.
 type SelfTest struct {
-	Passed  bool
+	Passed  bool     // every answer was the known one
 	Answers [32]byte // digest of the answers
 }
 
 // Body is the part of the claims that no contract needs to parse. The first
 // head binds it by its SHA-256.
 type Body struct {
-	KeyConfigs    []KeyConfig
-	Configuration [32]byte   // digest of the measured configuration
-	Models        []Model    // sorted by name
-	GPUEvidence   [][32]byte // SHA-256 of each GPU's evidence in the bundle
-	SelfTest      SelfTest
-	Software      string    // version of the runtime
-	Created       time.Time // whole seconds; the enclave's own word
-	Engine        string
+	KeyConfigs    []KeyConfig // of the sealed server, at most [MaxKeyConfigs]
+	Configuration [32]byte    // digest of the measured configuration
+	Models        []Model     // sorted by name
+	GPUEvidence   [][32]byte  // SHA-256 of each GPU's evidence in the bundle
+	SelfTest      SelfTest    // of the engine, at boot
+	Software      string      // version of the runtime
+	Created       time.Time   // whole seconds; the enclave's own word
+	Engine        string      // name and version
 }
 
 // Claims is what an enclave says about itself.

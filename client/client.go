@@ -96,7 +96,8 @@ func (n *Node) Record() *registry.Node { return n.record }
 // Endpoint returns the URL of the node's relay.
 func (n *Node) Endpoint() string { return n.endpoint }
 
-// New returns a Client. It opens no connection.
+// New returns a Client. It opens no connection. A configuration without policy,
+// chain or registry is an [attestation.InputError].
 func New(cfg Config) (*Client, error) {
 	switch {
 	case cfg.Policy == nil:

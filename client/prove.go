@@ -101,7 +101,8 @@ func (c *Client) tiles(relay string, size uint64, root [32]byte) (*translog.Tile
 }
 
 // AnchorTx returns the hash of the transaction that first anchored so many leaves of a
-// node's log or more, for people who look at an explorer.
+// node's log or more, for people who look at an explorer. A transaction that the
+// liteservers have forgotten is an [attestation.UnknownError].
 func (c *Client) AnchorTx(ctx context.Context, node attestation.Address, size uint64) (hash [32]byte, err error) {
 	if size == 0 {
 		return hash, attestation.BadInput("nothing anchors a log of no leaves")
@@ -117,7 +118,9 @@ func (c *Client) AnchorTx(ctx context.Context, node attestation.Address, size ui
 	return txs[i].Hash, nil
 }
 
-// WaitAnchored waits until the chain covers the receipt, looking every poll.
+// WaitAnchored waits until the chain covers the receipt, looking every poll. It
+// ends without when ctx does, with an [attestation.UnknownError]: one that wraps
+// [ErrNotAnchored] where the chain could be read.
 func (c *Client) WaitAnchored(ctx context.Context, r *receipt.Receipt, poll time.Duration) (*registry.Node, error) {
 	for {
 		rec, err := c.chain.Node(ctx, r.Head.Node)

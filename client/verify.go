@@ -123,7 +123,8 @@ func (c *Client) affordable(rec *registry.Node) error {
 	return nil
 }
 
-// Endorsements makes a set of files.
+// Endorsements makes a set of files. One that is no endorsement is an
+// [attestation.InputError].
 func Endorsements(files []EndorsementFile) (*attestation.Endorsements, error) {
 	e := attestation.NewEndorsements()
 	for _, f := range files {

@@ -15,8 +15,8 @@ import (
 // RefusalError says that a contract answered with a code, or aborted with it; or that
 // it would, and so nothing was sent.
 type RefusalError struct {
-	Code     int
-	Foreseen bool
+	Code     int  // exit code or answer; see package contracts
+	Foreseen bool // nothing was sent
 }
 
 func (e *RefusalError) Error() string {

@@ -13,9 +13,9 @@ import (
 // Change is one thing that an action changes, in words: what it was, and what it
 // becomes.
 type Change struct {
-	What string `json:"what"`
-	Old  string `json:"old"`
-	New  string `json:"new"`
+	What string `json:"what"` // entry of the registry, such as "measurement b613…"
+	Old  string `json:"old"`  // in words
+	New  string `json:"new"`  // in words
 }
 
 // Effect is what an action would do to a registry as it is, for people.

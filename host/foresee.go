@@ -25,10 +25,10 @@ const (
 // Foreseen is what a recheck of a node would do, by proved state.
 type Foreseen struct {
 	Node   attestation.Address `json:"node"`
-	Effect string              `json:"effect"`
-	Reason string              `json:"reason"` // in words
-	Code   int                 `json:"code"`   // of the registry's policy; 0: it accepts
-	Error  string              `json:"error,omitempty"`
+	Effect string              `json:"effect"`          // one of the Effect constants
+	Reason string              `json:"reason"`          // in words
+	Code   int                 `json:"code"`            // of the registry's policy; 0: it accepts
+	Error  string              `json:"error,omitempty"` // why it is not known
 }
 
 // pays says whether a recheck is worth its fees.

@@ -30,16 +30,16 @@ type ChainStatus struct {
 	Expires      time.Time           `json:"expires"`
 	Listed       bool                `json:"listed"` // in the registry's list, where clients look for nodes
 
-	AnchorSize uint64    `json:"anchor_size"`
+	AnchorSize uint64    `json:"anchor_size"` // receipts that the newest anchor covers
 	AnchorTime time.Time `json:"anchor_time"`
-	MergeDelay float64   `json:"merge_delay_seconds"`
+	MergeDelay float64   `json:"merge_delay_seconds"` // within which a receipt must be anchored
 	// Lag is the time since the last anchor while the log has receipts that no
 	// anchor covers: the oldest of them is not older. Zero when all are covered.
 	Lag float64 `json:"lag_seconds"`
 
 	Stake       uint64     `json:"stake_nano"`
-	MinStake    uint64     `json:"min_stake_nano"`
-	Unbonding   uint64     `json:"unbonding_nano"`
+	MinStake    uint64     `json:"min_stake_nano"`         // of the registry, for a registration
+	Unbonding   uint64     `json:"unbonding_nano"`         // on its way out
 	UnbondingAt *time.Time `json:"unbonding_at,omitempty"` // it may be withdrawn from then on
 	Credits     uint64     `json:"credits_nano"`           // that the operator may withdraw
 	Owed        uint64     `json:"owed_nano"`              // all credits and bonds
@@ -51,14 +51,14 @@ type ChainStatus struct {
 	Spare  int64  `json:"spare_nano"`
 	Wallet uint64 `json:"wallet_nano"` // balance of the operator's wallet
 
-	Challenges []OpenChallenge `json:"challenges"`
+	Challenges []OpenChallenge `json:"challenges"`         // that wait for an answer
 	Platform   *SlotStatus     `json:"platform,omitempty"` // nil: no slots in this registry, or never registered
 }
 
 // OpenChallenge is a question that the node has not answered.
 type OpenChallenge struct {
-	ID       string    `json:"id"` // hexadecimal
-	Deadline time.Time `json:"deadline"`
+	ID       string    `json:"id"`       // hexadecimal
+	Deadline time.Time `json:"deadline"` // end of the answer window
 	// Receipt is the index of the receipt that must be proved to be in the log, or
 	// the size of the head that the log must be proved to go on from (Log).
 	Receipt uint64 `json:"receipt"`
@@ -68,12 +68,12 @@ type OpenChallenge struct {
 
 // SlotStatus is the node's slot on its machine.
 type SlotStatus struct {
-	Address  attestation.Address `json:"address"`
-	Held     int                 `json:"held"` // by all nodes
-	Limit    int                 `json:"limit"`
+	Address  attestation.Address `json:"address"`         // of the Platform contract
+	Held     int                 `json:"held"`            // by all nodes
+	Limit    int                 `json:"limit"`           // slots of the machine
 	Until    *time.Time          `json:"until,omitempty"` // nil: the node has no slot
-	Revoked  bool                `json:"revoked"`
-	Welcomed bool                `json:"welcomed"`
+	Revoked  bool                `json:"revoked"`         // by the registry: nothing registers on it
+	Welcomed bool                `json:"welcomed"`        // the registry has told it the limit
 }
 
 // anchorCost is about what the contract pays for an anchor.

@@ -63,9 +63,9 @@ type FirmwareVersion struct{ Major, Minor, Build uint8 }
 // Report is a parsed attestation report. It proves nothing until it comes out
 // of a verifier as part of [Facts].
 type Report struct {
-	Version  uint32 // 2 to 5
-	GuestSVN uint32
-	Policy   Policy
+	Version  uint32   // 2 to 5
+	GuestSVN uint32   // security version that the guest's owner gave it
+	Policy   Policy   // what the guest demands of the host
 	FamilyID [16]byte // set by the guest's owner in the id block
 	ImageID  [16]byte // set by the guest's owner in the id block
 	VMPL     uint32   // privilege level that asked for the report, 0 (most) to 3
@@ -75,25 +75,25 @@ type Report struct {
 	CommittedTCB TCBVersion // cannot be rolled back below this
 	LaunchTCB    TCBVersion // ran when the guest was launched
 
-	PlatformInfo PlatformInfo
-	AuthorKeyEn  bool // AuthorKeyDigest is in use
-	MaskChipKey  bool // the VCEK may not sign; such reports are not signed
-	SigningKey   KeyKind
+	PlatformInfo PlatformInfo // how the machine is set up
+	AuthorKeyEn  bool         // AuthorKeyDigest is in use
+	MaskChipKey  bool         // the VCEK may not sign; such reports are not signed
+	SigningKey   KeyKind      // which key signed the report
 
-	ReportData      [ReportDataSize]byte
+	ReportData      [ReportDataSize]byte  // chosen by the guest
 	Measurement     [MeasurementSize]byte // launch digest
 	HostData        [32]byte              // given by the host at launch
 	IDKeyDigest     [48]byte              // SHA-384 of the key that signed the id block; zero without one
 	AuthorKeyDigest [48]byte              // SHA-384 of the key that signed the id key
-	ReportID        [32]byte
-	ReportIDMA      [32]byte // report id of the migration agent; all ones without one
+	ReportID        [32]byte              // of this guest
+	ReportIDMA      [32]byte              // report id of the migration agent; all ones without one
 
 	HasCPUID                bool // version 3 and later: the next three are set
 	Family, Model, Stepping uint8
 
 	ChipID    [ChipIDSize]byte // zero when the host masks it
-	Current   FirmwareVersion
-	Committed FirmwareVersion
+	Current   FirmwareVersion  // that runs
+	Committed FirmwareVersion  // that can't be rolled back
 
 	LaunchMitigations  uint64 // version 5: mitigation vectors
 	CurrentMitigations uint64

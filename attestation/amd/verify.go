@@ -12,16 +12,16 @@ import (
 // nothing else.
 type Facts struct {
 	Report  Report
-	Product Product
+	Product Product // line of processors
 
 	Current   TCB // runs now
 	Reported  TCB // the endorsement key is for this one
 	Committed TCB // cannot be rolled back below this
 	Launch    TCB // ran when the guest was launched
 
-	SigningKey  KeyKind
-	ProductName string // as in the certificate, with stepping on some VCEKs
-	CSPID       string // cloud provider in a VLEK certificate
+	SigningKey  KeyKind // which key signed the report
+	ProductName string  // as in the certificate, with stepping on some VCEKs
+	CSPID       string  // cloud provider in a VLEK certificate
 
 	// HardwareID identifies the chip, as CHIP_ID does: from the certificate of
 	// a VCEK, also when the report masks its chip id; from the report when a
@@ -34,10 +34,10 @@ type Facts struct {
 	Root       [32]byte // SHA-256 of the root certificate, DER
 	Simulated  bool     // the root is not AMD's
 
-	Revocation Revocation
-	At         time.Time // the time of verification
-	NotBefore  time.Time // latest start of all documents
-	NotAfter   time.Time // earliest end of all documents
+	Revocation Revocation // the list that was checked
+	At         time.Time  // the time of verification
+	NotBefore  time.Time  // latest start of all documents
+	NotAfter   time.Time  // earliest end of all documents
 }
 
 // Verify parses a report and verifies it with the given endorsements at the

@@ -12,10 +12,10 @@ import (
 type Platform struct {
 	PPID   [16]byte // identity of the machine's processors
 	CPUSVN [16]byte // security versions of the processor's components
-	PCESVN uint16
-	PCEID  [2]byte
-	FMSPC  [6]byte // processor family and platform type
-	CA     string  // "platform" or "processor"
+	PCESVN uint16   // security version of the provisioning certification enclave
+	PCEID  [2]byte  // which provisioning certification enclave
+	FMSPC  [6]byte  // processor family and platform type
+	CA     string   // "platform" or "processor"
 	// InstanceID and the three flags exist only under the platform CA.
 	InstanceID      [16]byte
 	DynamicPlatform bool // processors can be added

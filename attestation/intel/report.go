@@ -5,18 +5,18 @@ import "encoding/binary"
 // TDReport is the body of a TDX quote: what the TDX module says of one TD. All
 // fields are as they stand in the quote.
 type TDReport struct {
-	TEETCBSVN      [16]byte // security versions of TDX module and platform at launch
-	MRSEAM         [48]byte // the TDX module
-	MRSIGNERSEAM   [48]byte // its signer; zero is Intel
-	SEAMAttributes [8]byte
-	TDAttributes   [8]byte
-	XFAM           [8]byte
-	MRTD           [48]byte // initial contents of the TD
-	MRConfigID     [48]byte
-	MROwner        [48]byte
-	MROwnerConfig  [48]byte
+	TEETCBSVN      [16]byte    // security versions of TDX module and platform at launch
+	MRSEAM         [48]byte    // the TDX module
+	MRSIGNERSEAM   [48]byte    // its signer; zero is Intel
+	SEAMAttributes [8]byte     // of the TDX module; all zero so far
+	TDAttributes   [8]byte     // bit 0: debug
+	XFAM           [8]byte     // processor features that the TD may use
+	MRTD           [48]byte    // initial contents of the TD
+	MRConfigID     [48]byte    // given by the host at launch
+	MROwner        [48]byte    // given by the host at launch
+	MROwnerConfig  [48]byte    // given by the host at launch
 	RTMR           [4][48]byte // measurements extended at run time
-	ReportData     [64]byte
+	ReportData     [64]byte    // chosen by the TD
 
 	// TEETCBSVN2 and MRServiceTD exist from body type TD 1.5 on. The first
 	// holds the security versions now, after updates below a running TD.
@@ -76,14 +76,14 @@ func parseTDReport(b []byte, t BodyType) *TDReport {
 
 // SGXReport is the body of an SGX quote: what the processor says of one enclave.
 type SGXReport struct {
-	CPUSVN     [16]byte
-	MiscSelect uint32
-	Attributes [16]byte
+	CPUSVN     [16]byte // security versions of the processor's components
+	MiscSelect uint32   // extended features of the state save area
+	Attributes [16]byte // flags and XFRM; bit 1: debug
 	MRENCLAVE  [32]byte // the enclave
 	MRSIGNER   [32]byte // who signed it
-	ISVProdID  uint16
-	ISVSVN     uint16
-	ReportData [64]byte
+	ISVProdID  uint16   // product number that the signer gave it
+	ISVSVN     uint16   // security version that the signer gave it
+	ReportData [64]byte // chosen by the enclave
 }
 
 // Debug reports whether the host can read and change the enclave.

@@ -28,8 +28,8 @@ type Facts struct {
 	TEE          TEE
 	QuoteVersion uint16
 	BodyType     BodyType
-	OpenEnclave  bool
-	Trailing     int // unsigned bytes that followed the quote
+	OpenEnclave  bool // the quote came in Open Enclave's wrapping
+	Trailing     int  // unsigned bytes that followed the quote
 
 	TD      *TDReport  // of a TDX quote
 	Enclave *SGXReport // of an SGX quote
@@ -38,7 +38,7 @@ type Facts struct {
 	Root     [32]byte // SHA-256 of the root certificate that the chains end in
 
 	Status         Status // the rating, all parts together
-	PlatformStatus Status
+	PlatformStatus Status // of processor and microcode
 	ModuleStatus   Status // of the TDX module; empty for SGX and for module version 0
 	QEStatus       Status // of the quoting enclave
 	// CurrentStatus rates a TD 1.5 by TEE_TCB_SVN2, the versions that run now;

@@ -36,18 +36,18 @@ type Sampling struct {
 
 // Body is the part of a receipt that contracts need not parse.
 type Body struct {
-	ClaimsDigest       [32]byte // bundle of the enclave that answered
-	RequestCommitment  [32]byte // to the plaintext content of the inner request
-	ResponseCommitment [32]byte // to the plaintext content of the inner response
-	ModelDigest        [32]byte // OMS root digest of the model that answered
-	Engine             string   // name and version, printable ASCII
-	Sampling           Sampling
+	ClaimsDigest       [32]byte  // bundle of the enclave that answered
+	RequestCommitment  [32]byte  // to the plaintext content of the inner request
+	ResponseCommitment [32]byte  // to the plaintext content of the inner response
+	ModelDigest        [32]byte  // OMS root digest of the model that answered
+	Engine             string    // name and version, printable ASCII
+	Sampling           Sampling  // parameters with which the answer was made
 	OutputTokens       *[32]byte // digest of the output token ids; nil when the engine does not say
-	PromptTokens       uint64
-	CompletionTokens   uint64
-	Finish             Finish
-	Price              uint64 // nano coins
-	Extension          []byte // token-level evidence of an engine; nil for none, never empty
+	PromptTokens       uint64    // tokens of the request, as the engine counts
+	CompletionTokens   uint64    // tokens of the answer
+	Finish             Finish    // how the answer ended
+	Price              uint64    // nano coins
+	Extension          []byte    // token-level evidence of an engine; nil for none, never empty
 }
 
 const bodyType = "cocoon/receipt-body/v1"

@@ -26,10 +26,10 @@ const (
 // verifier brings the trusted block, the policy and the registry.
 type Proof struct {
 	Receipt       *Receipt
-	Inclusion     Inclusion
+	Inclusion     Inclusion // of the receipt in the tree of Checkpoint
 	Checkpoint    Checkpoint
-	AccountProof  []byte // of the node's account, see package chain; empty when not anchored yet
-	Bundle        []byte
+	AccountProof  []byte        // of the node's account, see package chain; empty when not anchored yet
+	Bundle        []byte        // of the enclave that answered, encoded
 	Endorsements  []Endorsement // sorted by name, no name twice
 	Opening       *Opening      // nil unless the holder chose to open the commitments
 	RegistryProof []byte        // of the registry's account; nil for none
@@ -40,17 +40,17 @@ type Proof struct {
 // Inclusion shows that the receipt's head is leaf Index of the tree of Size
 // leaves (RFC 9162 section 2.1.3).
 type Inclusion struct {
-	Index  uint64     `cbor:"1,keyasint"`
-	Size   uint64     `cbor:"2,keyasint"`
+	Index  uint64     `cbor:"1,keyasint"` // of the leaf
+	Size   uint64     `cbor:"2,keyasint"` // leaves of the tree
 	Hashes [][32]byte `cbor:"3,keyasint"` // at most translog.MaxProof
 }
 
 // Checkpoint is a log head with both signatures of the log key of its epoch,
 // which may be a later one than the receipt's.
 type Checkpoint struct {
-	Epoch     uint32   `cbor:"1,keyasint"`
-	Size      uint64   `cbor:"2,keyasint"`
-	Root      [32]byte `cbor:"3,keyasint"`
+	Epoch     uint32   `cbor:"1,keyasint"` // whose log key signed it
+	Size      uint64   `cbor:"2,keyasint"` // leaves
+	Root      [32]byte `cbor:"3,keyasint"` // RFC 9162 tree hash
 	Signature [64]byte `cbor:"4,keyasint"` // over the anchor digest
 	Note      []byte   `cbor:"5,keyasint"` // C2SP note; empty when the exporter had none
 }
@@ -58,15 +58,15 @@ type Checkpoint struct {
 // Endorsement is one vendor-signed document that judging the bundle needs.
 type Endorsement struct {
 	Name  string `cbor:"1,keyasint"` // printable ASCII, at most MaxName
-	Bytes []byte `cbor:"2,keyasint"`
+	Bytes []byte `cbor:"2,keyasint"` // a file that [attestation.Endorsements.AddFile] reads
 }
 
 // Opening reveals the contents behind both commitments.
 type Opening struct {
-	RequestSalt  [32]byte `cbor:"1,keyasint"`
-	ResponseSalt [32]byte `cbor:"2,keyasint"`
-	Request      []byte   `cbor:"3,keyasint"`
-	Response     []byte   `cbor:"4,keyasint"`
+	RequestSalt  [32]byte `cbor:"1,keyasint"` // of the request commitment
+	ResponseSalt [32]byte `cbor:"2,keyasint"` // of the response commitment
+	Request      []byte   `cbor:"3,keyasint"` // plaintext content
+	Response     []byte   `cbor:"4,keyasint"` // plaintext content
 }
 
 const proofType = "cocoon/proof/v1"

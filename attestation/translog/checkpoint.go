@@ -26,11 +26,11 @@ const (
 // Checkpoint is the head of a node's log at one size, signed by the log key of
 // one epoch.
 type Checkpoint struct {
-	ChainID int32 // TON global_id
-	Node    attestation.Address
-	Epoch   uint32   // boot whose log key signs
-	Size    uint64   // leaves, at most MaxSize
-	Root    [32]byte // RFC 9162 tree hash
+	ChainID int32               // TON global_id
+	Node    attestation.Address // whose log it is
+	Epoch   uint32              // boot whose log key signs
+	Size    uint64              // leaves, at most MaxSize
+	Root    [32]byte            // RFC 9162 tree hash
 }
 
 // AnchorDigest returns the 32 bytes that the log key signs for the contract:

@@ -31,6 +31,7 @@ func (t Tile) Path() string {
 	return "tile/" + strings.TrimPrefix(p, fmt.Sprintf("tile/%d/", TileHeight))
 }
 
+// String returns the path of the tile, see [Tile.Path].
 func (t Tile) String() string { return t.Path() }
 
 // ParseTilePath reads a path that [Tile.Path] writes and nothing else. Entry

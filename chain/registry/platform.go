@@ -14,7 +14,7 @@ import (
 // Platform is the proved record of one machine under a registry: who holds its
 // slots (docs/spec/contracts-platform.md).
 type Platform struct {
-	Address attestation.Address
+	Address attestation.Address // of its contract
 	// Welcomed says that the registry has answered it. Before, no node gets a
 	// slot.
 	Welcomed bool
@@ -23,7 +23,7 @@ type Platform struct {
 	State    *contracts.PlatformState // everything else
 	Data     *cell.Cell               // the state as it is; see [contracts.LastState]
 	LastLT   uint64                   // of its last transaction
-	At       chain.Block
+	At       chain.Block              // the block that proves all this
 }
 
 // Platform returns the proved record of the machine with an id

@@ -14,27 +14,27 @@ import (
 
 // Anchor is a log head that the chain holds.
 type Anchor struct {
-	Epoch uint32 // whose log key signed it
-	Size  uint64
-	Root  [32]byte
-	Time  time.Time
+	Epoch uint32    // whose log key signed it
+	Size  uint64    // leaves of the log
+	Root  [32]byte  // RFC 9162 tree hash
+	Time  time.Time // when the chain took it; of [Epoch.Final]: when the epoch ended
 }
 
 // Epoch is the record of one boot of a node.
 type Epoch struct {
-	Number       uint32
-	ClaimsDigest [32]byte
-	Measurement  [32]byte
-	PlatformID   [32]byte
-	ReceiptKey   [32]byte
+	Number       uint32   // boot counter of the node, from 1
+	ClaimsDigest [32]byte // of the bundle that was registered
+	Measurement  [32]byte // digest that the registry lists
+	PlatformID   [32]byte // of the machine
+	ReceiptKey   [32]byte // Ed25519, as the next two
 	LogKey       [32]byte
 	IdentityKey  [32]byte
 	// ByQuorum says that verifiers vouched for the evidence: no contract verified
 	// it, and who believes the registration believes them.
 	ByQuorum     bool
-	StartBlock   uint32 // that the claims name
-	RegisteredAt time.Time
-	Expires      time.Time
+	StartBlock   uint32    // that the claims name
+	RegisteredAt time.Time // by the chain
+	Expires      time.Time // end of the registration, or of the evidence, whichever is earlier
 	// Active says that the root's policy, and a platform's slot, were
 	// confirmed.
 	Active bool // for the current epoch only
@@ -44,19 +44,19 @@ type Epoch struct {
 
 // Node is the proved record of one node.
 type Node struct {
-	Address  attestation.Address
-	Root     attestation.Address
-	Operator attestation.Address
-	Index    uint32
-	Endpoint string // URL of its relay
+	Address  attestation.Address // of its contract
+	Root     attestation.Address // of its registry
+	Operator attestation.Address // wallet that owns it
+	Index    uint32              // tells nodes of one operator apart
+	Endpoint string              // URL of its relay
 	// Prices in nano coins per million tokens.
 	PromptPrice, CompletionPrice uint64
-	Stake                        uint64        // nano coins
-	Status                       string        // none, active or inactive
-	AnchorInterval               time.Duration // between anchors that the node pays, at least; zero before the first registration
-	Anchor                       Anchor        // the latest
-	Current                      uint32        // number of the current epoch, 0 before the first
-	Epochs                       map[uint32]Epoch
+	Stake                        uint64               // nano coins
+	Status                       string               // none, active or inactive
+	AnchorInterval               time.Duration        // between anchors that the node pays, at least; zero before the first registration
+	Anchor                       Anchor               // the latest
+	Current                      uint32               // number of the current epoch, 0 before the first
+	Epochs                       map[uint32]Epoch     // by number: the current one, and those whose windows are open
 	State                        *contracts.NodeState // everything else
 	At                           chain.Block          // the block that proves all this
 }

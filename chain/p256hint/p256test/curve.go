@@ -11,7 +11,8 @@ import (
 // Point is a point of P-256; the zero Point is the point at infinity.
 type Point struct{ X, Y *big.Int }
 
-// P, N and B are the prime, the order and the constant of P-256.
+// P, N and B are the prime, the order and the constant of P-256, G its base point;
+// Z1 and Z2 are the digests of two messages.
 var (
 	P  = elliptic.P256().Params().P
 	N  = elliptic.P256().Params().N

@@ -3,7 +3,8 @@ package p256test
 import "math/big"
 
 // Big is a number as TVM has it: 257 bits with sign. Leaving that range is a
-// panic, since the contract would throw where it promises not to.
+// panic, since the contract would throw where it promises not to. Its methods are
+// TVM's arithmetic; MulMod keeps the product of 513 bits, and Of makes a number.
 type Big struct{ *big.Int }
 
 var tvmLimit = new(big.Int).Lsh(big.NewInt(1), 256)
@@ -26,7 +27,7 @@ func (a Big) Cmp(b Big) int  { return a.Int.Cmp(b.Int) }
 func (a Big) Odd() bool      { return a.Bit(0) == 1 }
 func (a Big) Of(v int64) Big { return Big{big.NewInt(v)} }
 
-// Small is a number for curves of a few points.
+// Small is a number for curves of a few points, with the methods of [Big].
 type Small int64
 
 func (a Small) Add(b Small) Small       { return a + b }

@@ -17,10 +17,10 @@ import (
 // receipt, and what the receipt's body states of sampling.
 type Recorded struct {
 	Request     []byte // as the client sent it
-	Seed        uint64
+	Seed        uint64 // of the receipt, as all below
 	MaxTokens   uint64
-	Temperature string
-	TopP        string
+	Temperature string // decimal, as receipts have it
+	TopP        string // likewise
 
 	// Created is the time that the answer shows, in unix seconds. It is in no
 	// receipt; CreatedIn takes it from the answer.
