@@ -373,3 +373,34 @@ func FuzzErrand(f *testing.F) {
 		}
 	})
 }
+
+// unreadable is a chain of which no account can be read.
+type unreadable struct{ chain.Reader }
+
+func (unreadable) Account(context.Context, attestation.Address) (*chain.Account, error) {
+	return nil, attestation.Unknown("nobody answers")
+}
+
+// TestDeployUnread: a contract that can't be read is not taken for one that is not there,
+// and paid for again.
+func TestDeployUnread(t *testing.T) {
+	o, _ := testOperator(t)
+	balance := func() string {
+		a, err := o.Client.Account(t.Context(), o.Wallet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Balance.String()
+	}
+	if err := o.Deploy(t.Context(), contracts.Profile{Endpoint: "https://a.example"}); err != nil {
+		t.Fatal(err)
+	}
+	before := balance()
+	o.reader.Reader = unreadable{o.reader.Reader}
+	if err := o.Deploy(t.Context(), contracts.Profile{Endpoint: "https://b.example"}); attestation.ExitCode(err) != 3 {
+		t.Errorf("%v", err)
+	}
+	if after := balance(); after != before {
+		t.Errorf("the wallet held %s, and holds %s", before, after)
+	}
+}
