@@ -2,6 +2,7 @@ package sim
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -96,4 +97,27 @@ func (n *NVIDIA) find(c *x509.Certificate) (nvidiaCA, bool) {
 		}
 	}
 	return nvidiaCA{}, false
+}
+
+// NewResponder certifies a responder of OCSP for an authority of this vendor,
+// beside its usual one. The key is made when it is nil; edit, which may be nil,
+// changes the template of the certificate.
+func (n *NVIDIA) NewResponder(issuer *x509.Certificate, key *ecdsa.PrivateKey, edit func(*x509.Certificate)) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	ca, ok := n.find(issuer)
+	if !ok {
+		return nil, nil, fmt.Errorf("simulated OCSP: %q is no authority of this vendor", issuer.Subject.CommonName)
+	}
+	if key == nil {
+		var err error
+		if key, err = n.key(); err != nil {
+			return nil, nil, err
+		}
+	}
+	t := n.template("NVIDIA OCSP Responder")
+	t.KeyUsage, t.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}
+	if edit != nil {
+		edit(t)
+	}
+	r, err := n.certify("ocsp", t, key, &ca)
+	return r.cert, key, err
 }

@@ -203,3 +203,10 @@ func (d *NVIDIADevice) Endorsements(n *NVIDIA, from, to time.Time) ([][]byte, er
 	}
 	return slices.Clip(docs), nil
 }
+
+// SignRIM signs bytes with the key that signs RIM documents, and returns r || s.
+// It is for documents whose SignedInfo is not the usual one.
+func (n *NVIDIA) SignRIM(signedInfo []byte) ([]byte, error) {
+	h := sha512.Sum384(signedInfo)
+	return signP384(n.rim[0].key, h[:])
+}
