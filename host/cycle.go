@@ -32,18 +32,8 @@ func (n *node) cycle(ctx context.Context) error {
 		if err == nil {
 			err = errors.New("the enclave ended")
 		}
-		var bad *attestation.InputError
-		var refused *attestation.RefusedError
-		if errors.As(err, &bad) || errors.As(err, &refused) && !passing(err) {
-			return err // the same again would end the same
-		}
-		var taken *takenError
-		if errors.As(err, &taken) {
-			return err
-		}
-		var boot *bootError
-		if errors.As(err, &boot) && boot.lasting() != nil {
-			return boot.lasting()
+		if end := n.lasting(err); end != nil {
+			return end
 		}
 		if time.Since(started) > 10*time.Minute || errors.Is(err, errRenew) {
 			backoff = time.Second
@@ -56,6 +46,24 @@ func (n *node) cycle(ctx context.Context) error {
 		}
 		backoff = min(2*backoff, time.Minute)
 	}
+}
+
+// lasting returns the error to end with when the same again would end the same,
+// else nil.
+func (n *node) lasting(err error) error {
+	var (
+		bad     *attestation.InputError
+		refused *attestation.RefusedError
+		taken   *takenError
+		boot    *bootError
+	)
+	switch {
+	case errors.As(err, &boot):
+		return boot.lasting(n.served)
+	case errors.As(err, &bad), errors.As(err, &refused) && !passing(err), errors.As(err, &taken):
+		return err
+	}
+	return nil
 }
 
 // passing says whether a refusal may be over by the next try.

@@ -15,8 +15,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
@@ -190,7 +192,14 @@ func (p *process) listen(ctx context.Context, first <-chan string, limit time.Du
 		p.url, err = listening(line)
 		return err
 	case <-p.done:
-		return &bootError{p.err}
+		select {
+		case line := <-first: // it said why, and ended
+			if _, err = listening(line); err != nil {
+				return err
+			}
+		default:
+		}
+		return &bootError{err: p.err}
 	case <-over.C:
 		return attestation.Unknown("the enclave did not boot within %s: its log says how far it came", limit)
 	case <-ctx.Done():
@@ -198,9 +207,15 @@ func (p *process) listen(ctx context.Context, first <-chan string, limit time.Du
 	}
 }
 
-// listening reads what an enclave says first. Only this machine is relayed to,
-// whatever it says.
+// listening reads what an enclave says first: where it listens, or that it refuses
+// what it was started with, a [*bootError]. Only this machine is relayed to, whatever
+// it says.
 func listening(line string) (*url.URL, error) {
+	if quoted, ok := strings.CutPrefix(line, "refused "); ok {
+		if why, err := strconv.Unquote(quoted); err == nil {
+			return nil, &bootError{refused: true, err: errors.New(printable(why))}
+		}
+	}
 	text, ok := strings.CutPrefix(line, "listening on ")
 	addr, err := netip.ParseAddrPort(text)
 	if !ok || err != nil || !addr.Addr().IsLoopback() {
@@ -209,19 +224,45 @@ func listening(line string) (*url.URL, error) {
 	return &url.URL{Scheme: "http", Host: addr.String()}, nil
 }
 
+// printable replaces what could do something to a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
 // stay refuses to be sent elsewhere: an enclave or a relay has no business with
 // what else this machine can reach.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // bootError says that an enclave ended before it listened. Nothing was
 // registered for it.
-type bootError struct{ err error }
+type bootError struct {
+	refused bool  // by itself, what it was started with
+	err     error // then its own words
+}
 
-func (e *bootError) Error() string { return fmt.Sprintf("the enclave did not boot: %v", e.err) }
+func (e *bootError) Error() string {
+	if e.refused {
+		return fmt.Sprintf("the enclave refuses its configuration: %v", e.err)
+	}
+	return fmt.Sprintf("the enclave did not boot: %v", e.err)
+}
 
 // lasting returns the error to end with when the same again would end the same,
-// by the exit code (docs/spec/exit-codes.md), else nil.
-func (e *bootError) lasting() error {
+// else nil: by what it said, or by the exit code (docs/spec/exit-codes.md). Where an
+// enclave has served, a refusal is of files that were changed since, and may be
+// mended while the host does the rest of its work.
+func (e *bootError) lasting(served bool) error {
+	if e.refused {
+		if served {
+			return nil
+		}
+		return attestation.BadInput("%w", e)
+	}
 	var exit *exec.ExitError
 	if !errors.As(e.err, &exit) {
 		return nil

@@ -20,13 +20,31 @@ func TestBootError(t *testing.T) {
 		if err == nil {
 			t.Fatal("sh did not fail")
 		}
-		lasting := (&bootError{err}).lasting()
+		lasting := (&bootError{err: err}).lasting(false)
 		if (want == 0) != (lasting == nil) || want != 0 && attestation.ExitCode(lasting) != want {
 			t.Errorf("exit code %d: %v", code, lasting)
 		}
 	}
-	if err := (&bootError{errors.New("it ended by itself")}).lasting(); err != nil {
+	if err := (&bootError{err: errors.New("it ended by itself")}).lasting(false); err != nil {
 		t.Error(err)
+	}
+	n := new(node)
+	_, err := listening(`refused "enclave.toml: line 3: no\x1b[2J"`)
+	err = fmt.Errorf("outer: %w", err)
+	if end := n.lasting(err); attestation.ExitCode(end) != 1 || end.Error() != "the enclave refuses its configuration: enclave.toml: line 3: no\ufffd[2J" {
+		t.Error(end)
+	}
+	n.served = true
+	if end := n.lasting(err); end != nil {
+		t.Errorf("files that were changed since: %v", end)
+	}
+	for _, end := range []error{attestation.BadInput("a"), attestation.Refused("b"), &takenError{}} {
+		if n.lasting(end) != end {
+			t.Errorf("%v: tried again", end)
+		}
+	}
+	if end := n.lasting(attestation.Unknown("c")); end != nil {
+		t.Error(end)
 	}
 }
 
@@ -44,6 +62,9 @@ func TestLaunch(t *testing.T) {
 		{"says something else", "echo hello; " + waits, `the enclave said "hello"`, 1},
 		{"listens elsewhere", "echo listening on 10.0.0.1:5; " + waits, "instead of where on this machine", 1},
 		{"a line without end", "yes | tr -d '\\n' | head -c 1000000; exit 4", "the enclave did not boot: exit status 4", 1},
+		{"refuses", `echo 'refused "url: \"3\""'; exit 1`, `the enclave refuses its configuration: url: "3"`, 1},
+		{"refuses, and stays", `echo 'refused "it"'; ` + waits, "the enclave refuses its configuration: it", 1},
+		{"refuses in other words", `echo 'refused it'; ` + waits, `the enclave said "refused it"`, 1},
 		{"ends", "exit 5", "the enclave did not boot: exit status 5", 1},
 		{"says nothing", waits, "did not boot within 300ms", 3},
 	} {

@@ -11,17 +11,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/enclave"
-	"github.com/cocoon-go/cocoon/enclave/device"
-	"github.com/cocoon-go/cocoon/enclave/device/simdevice"
-	"github.com/cocoon-go/cocoon/enclave/engine"
-	"github.com/cocoon-go/cocoon/enclave/engine/tinylm"
 	"github.com/cocoon-go/cocoon/internal/command"
 )
 
@@ -35,7 +30,8 @@ func app() *command.App {
 			Name: "run", Short: "boot and serve until standard input ends",
 			Long: "The host is not trusted. Everything that decides what the enclave does is in the\n" +
 				"measured configuration; the other flags only say where things are. The first line on\n" +
-				"standard output says where it listens.",
+				"standard output says where it listens. Configuration and files are read and checked before\n" +
+				"anything else: where they are wrong it is \"refused\" and why, and another start is no use.",
 			Example: "cocoon-enclave run --config enclave.toml --ton-config ton-global.json --data /data --device tdx",
 			Setup:   setup,
 		}, gpusCommand},
@@ -75,7 +71,7 @@ func (f *flags) check(env *command.Env) error {
 
 func run(ctx context.Context, env *command.Env, f flags) error {
 	if err := f.check(env); err != nil {
-		return err
+		return sayRefused(env, err)
 	}
 	if f.simulated != "" {
 		env.Logf("SIMULATED: this runs on a simulated platform and protects nothing")
@@ -88,40 +84,18 @@ func run(ctx context.Context, env *command.Env, f flags) error {
 	}()
 	log := slog.New(slog.NewTextHandler(env.Stderr, nil)).With("program", "cocoon-enclave")
 
-	cfg, err := readConfig(f.config)
+	p, err := open(f)
 	if err != nil {
-		return err
+		return sayRefused(env, err)
 	}
-	dev, err := openDevice(f)
-	if err != nil {
-		return err
-	}
-	gpus, documents, err := openGPUs(f, cfg, device.NoAccelerator)
-	if err != nil {
-		return err
-	}
-	if gpus != nil {
-		defer gpus.Close()
-	}
-	quotes, err := openTPM(cfg)
-	if err != nil {
-		return err
-	}
-	if quotes != nil {
-		defer quotes.Close()
-	}
-	client, err := dial(ctx, f.ton, cfg)
+	defer p.close()
+	client, err := chain.Dial(ctx, p.ton)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	eng, err := openEngine(cfg)
-	if err != nil {
-		return err
-	}
-	defer eng.Close()
 	e, err := enclave.Boot(ctx, enclave.Options{
-		Config: cfg, Device: dev, GPUs: gpus, GPUEndorsements: documents, TPM: quotes, Chain: registry.Reader{Reader: client}, Engine: eng,
+		Config: p.config, Device: p.device, GPUs: p.gpus, GPUEndorsements: p.documents, TPM: p.tpm, Chain: registry.Reader{Reader: client}, Engine: p.engine,
 		DataDir: f.data, Software: "cocoon-enclave/" + command.Version(), Now: time.Now, Log: log,
 	})
 	if err != nil {
@@ -156,6 +130,17 @@ func serve(ctx context.Context, env *command.Env, f flags, e *enclave.Enclave) e
 	return err
 }
 
+// sayRefused prints the first line instead of sayReady where the same start would
+// fail the same way again, so that the host does not repeat it. It returns err.
+func sayRefused(env *command.Env, err error) error {
+	var bad *attestation.InputError
+	if env.JSON || !errors.As(err, &bad) || attestation.ExitCode(err) != 1 {
+		return err // as JSON it is said anyway
+	}
+	_, werr := fmt.Fprintf(env.Stdout, "refused %q\n", err)
+	return errors.Join(err, werr)
+}
+
 // sayReady prints the first line, which the host waits for.
 func sayReady(env *command.Env, f flags, addr net.Addr) error {
 	if env.JSON {
@@ -163,76 +148,4 @@ func sayReady(env *command.Env, f flags, addr net.Addr) error {
 	}
 	_, err := fmt.Fprintf(env.Stdout, "listening on %s\n", addr)
 	return err
-}
-
-// maxFile bounds the files that are read at the start.
-const maxFile = 1 << 20
-
-func readConfig(path string) (*enclave.Config, error) {
-	data, err := command.ReadFile(path, maxFile)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := enclave.ParseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return cfg, nil
-}
-
-// dial uses the liteservers of the host's file, and the trusted block of the
-// measured configuration: the host can't choose what proofs start from.
-func dial(ctx context.Context, path string, cfg *enclave.Config) (*chain.Client, error) {
-	data, err := command.ReadFile(path, maxFile)
-	if err != nil {
-		return nil, err
-	}
-	global, err := chain.ParseGlobalConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if data, err = global.Renew(cfg.Trusted); err != nil {
-		return nil, err
-	}
-	if global, err = chain.ParseGlobalConfig(data); err != nil {
-		return nil, err
-	}
-	return chain.Dial(ctx, global)
-}
-
-func openDevice(f flags) (device.Device, error) {
-	if f.simulated == "" {
-		return device.Open(f.device)
-	}
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	dev, err := simdevice.Open(f.simulated, program)
-	if err != nil {
-		return nil, fmt.Errorf("--simulated: %w", err)
-	}
-	return dev, nil
-}
-
-// openTPM returns the TPM of the configuration, nil when it has none.
-func openTPM(cfg *enclave.Config) (device.TPM, error) {
-	if cfg.TPM == nil {
-		return nil, nil
-	}
-	return device.OpenTPM(*cfg.TPM)
-}
-
-func openEngine(cfg *enclave.Config) (engine.Engine, error) {
-	if cfg.Engine == "embedded" {
-		return tinylm.New(tinylm.Options{Running: min(cfg.Limits.Concurrent, 4)})
-	}
-	c := engine.UpstreamConfig{URL: cfg.Upstream.URL, Profile: engine.Profile(cfg.Upstream.Profile)}
-	var names []string
-	for _, m := range cfg.Upstream.Models {
-		c.Models = append(c.Models, engine.Model{Name: m.Name, Digest: m.Digest})
-		names = append(names, m.Name)
-	}
-	c.Probes = engine.DefaultProbes(names...)
-	return engine.NewUpstream(c)
 }

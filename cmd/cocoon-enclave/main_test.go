@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -33,6 +34,13 @@ kind = "hopper"
 feature = "mpt"
 `
 
+var upstream = strings.Replace(config, `"embedded"`, `"upstream"`, 1) + `
+[upstream]
+url = "http://10.0.0.1:1"
+profile = "vllm"
+models = [{name = "m", digest = "0011223344556677889900112233445566778899001122334455667788990011"}]
+`
+
 // files writes what an enclave is started with, and returns the directory.
 func files(t *testing.T) string {
 	t.Helper()
@@ -45,7 +53,7 @@ func files(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contents := map[string][]byte{"config.toml": []byte(config), "text": []byte("text"), "gpu.toml": []byte(config + gpu)}
+	contents := map[string][]byte{"config.toml": []byte(config), "text": []byte("text"), "gpu.toml": []byte(config + gpu), "upstream.toml": []byte(upstream)}
 	m, err := sim.NewNVIDIAMachine(sim.NVIDIAMachineConfig{GPUs: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +96,7 @@ func TestRefusals(t *testing.T) {
 		{"run --config @gpu.toml --ton-config @text --data @data --simulated @. --endorsements @some.xml", "the configuration has GPUs: --simulated: "},
 		{"gpus now", "gpus takes no arguments; --help explains"},
 		{"gpus --simulated @nowhere", "nvidia.json: no such file or directory"},
+		{"run --config @upstream.toml --ton-config @text --data @data --simulated @.", "configuration: engine: upstream \"http://10.0.0.1:1\": want a loopback IP address"},
 		{"run --nonsense", "run: unknown flag --nonsense; `cocoon-enclave help run` explains"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -99,8 +108,17 @@ func TestRefusals(t *testing.T) {
 			if code := app().Run(t.Context(), args, in, &out, &errs); code != 1 {
 				t.Errorf("exit code %d, want 1", code)
 			}
-			if !strings.Contains(errs.String(), tt.want) || out.Len() > 0 {
-				t.Errorf("stdout %q, stderr %q, want %q", &out, &errs, tt.want)
+			if !strings.Contains(errs.String(), tt.want) {
+				t.Errorf("stderr %q, want %q", &errs, tt.want)
+			}
+			// The host is told, once it can be the host that started it.
+			want := ""
+			if strings.HasPrefix(tt.args, "run") && tt.args != "run now" && tt.args != "run --nonsense" {
+				want = fmt.Sprintf("refused %q\n", strings.TrimSuffix(strings.TrimPrefix(errs.String(), "cocoon-enclave: "), "\n"))
+				want = strings.Replace(want, `SIMULATED: this runs on a simulated platform and protects nothing\ncocoon-enclave: `, "", 1)
+			}
+			if out.String() != want {
+				t.Errorf("stdout %q, want %q", &out, want)
 			}
 			if _, err := os.Stat(filepath.Join(dir, "data")); err == nil {
 				t.Error("the data directory was made for nothing")

@@ -8,7 +8,8 @@ package device
 
 import (
 	"context"
-	"fmt"
+
+	"github.com/cocoon-go/cocoon/attestation"
 )
 
 // Device is one source of evidence. Implementations are safe for concurrent
@@ -32,5 +33,5 @@ func Open(kind string) (Device, error) {
 	case "snp":
 		return openSNP()
 	}
-	return nil, fmt.Errorf("device %q: tdx and snp are known", kind)
+	return nil, attestation.BadInput("device %q: tdx and snp are known", kind)
 }
