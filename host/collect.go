@@ -40,5 +40,5 @@ func (o *Operator) Collect(ctx context.Context, node attestation.Address, challe
 		}
 		return 0, foreseen(contracts.CodeNoCredit, "the node owes this wallet nothing")
 	}
-	return amount, o.Send(ctx, what, contracts.ValueSmall, func(q uint64) Message { return &contracts.Withdraw{QueryID: q} }, node)
+	return amount, o.Send(ctx, what, rec.State.Book.ValueWithdraw(), func(q uint64) Message { return &contracts.Withdraw{QueryID: q} }, node)
 }

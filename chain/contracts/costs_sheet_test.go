@@ -203,7 +203,7 @@ type reserve struct {
 func (r reserve) years(s stateCost) float64 { return float64(r.nano) / float64(s.StorageYear) }
 
 var reserves = map[string]reserve{
-	"node": {NodeReserve, 1.25}, "node-first-epoch": {NodeReserve, 1.25},
+	"node": {NodeReserve, 1.2}, "node-first-epoch": {NodeReserve, 1.2},
 	"platform": {PlatformReserve, 5}, "verifier": {VerifierReserve, 4}, "channel": {ChannelReserve, 2.5},
 }
 

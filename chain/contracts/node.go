@@ -44,7 +44,7 @@ type NodeState struct {
 	Pending        *EpochRecord // waits for Root and the Platform
 	Past           map[uint32]PastEpoch
 	Params         *Params // as Root last confirmed
-	Profile        Profile
+	Profile        Profile // none where the operator's is not of the form that [Profile.Cell] has
 	Book           Book
 }
 
@@ -135,7 +135,7 @@ func ParseNode(data *cell.Cell) (*NodeState, error) {
 			return nil, err
 		}
 	}
-	if s.Book, s.Profile, err = parseBook(book); err != nil {
+	if s.Book, s.Profile, err = parseBook(book, s.Key.Operator); err != nil {
 		return nil, err
 	}
 	if (s.Epoch == 0) != (s.Current == nil) || s.Current != nil && s.Current.LogKey != s.LogKey {
@@ -241,11 +241,14 @@ func parsePast(c *cell.Cell) (PastEpoch, error) {
 	return p, nil
 }
 
-func parseBook(c *cell.Cell) (Book, Profile, error) {
+func parseBook(c *cell.Cell, operator attestation.Address) (Book, Profile, error) {
 	r := read(c, "node book")
 	b := Book{
 		UnbondingAt: r.u32(), Credits: map[attestation.Address]uint64{}, Settled: map[[32]byte]bool{},
 		Challenges: map[[32]byte]Challenge{},
+	}
+	if n := r.u64(); n > 0 {
+		b.Credits[operator] = n // kept apart from the others'
 	}
 	r.dict(267, func(k, v *reader) { b.Credits[k.addr()] = v.u64() })
 	r.dict(256, func(k, v *reader) { b.Settled[k.b32()] = v.bool() })
@@ -261,8 +264,7 @@ func parseBook(c *cell.Cell) (Book, Profile, error) {
 	if r.end(); r.err != nil {
 		return b, Profile{}, r.err
 	}
-	p, err := parseProfile(profile)
-	return b, p, err
+	return b, parseProfile(profile), nil
 }
 
 // Record returns the record of an epoch: the current one or a past one that is

@@ -15,8 +15,8 @@ import (
 
 // Message values in nano of challenges.
 const (
-	ValueChallenge uint64 = 40_000_000 // a challenge, beside [Params.ChallengeBond]
-	ValueAnswer    uint64 = 60_000_000 // a proof; the rest comes back
+	ValueChallenge uint64 = 40_000_000  // a challenge, beside [Params.ChallengeBond]
+	ValueAnswer    uint64 = 120_000_000 // a proof, in the largest book; the rest comes back
 )
 
 // Operations of challenges.

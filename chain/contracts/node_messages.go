@@ -10,9 +10,9 @@ import (
 const (
 	ValueRegister uint64 = 100_000_000 // a registration, for all messages that follow from it
 	ValueSmall    uint64 = 10_000_000  // anchor, profile, stake, withdrawal
-	ValueReport   uint64 = 30_000_000  // report of a fault
+	ValueReport   uint64 = 100_000_000 // report of a fault, in the largest book
 	ValueCheck    uint64 = 50_000_000  // retire, recheck
-	// NodeReserve stays in a Node for its storage, and pays for 16 months; below
+	// NodeReserve stays in a Node for its storage, and pays for 14 months; below
 	// it (plus stake, bonds and credits) no anchor is accepted from outside. A
 	// node that is not registered keeps [NodeReserveRetired], for three months.
 	NodeReserve        uint64 = 100_000_000
@@ -164,11 +164,15 @@ func (p Profile) Cell() (*cell.Cell, error) {
 	return build().MustStoreUInt(p.PromptPrice, 64).MustStoreUInt(p.CompletionPrice, 64).MustStoreRef(t).EndCell(), nil
 }
 
-func parseProfile(c *cell.Cell) (Profile, error) {
+// parseProfile reads a profile. The contract takes what an operator says as it is:
+// with a profile that can't be read he hides his endpoint, not his node's faults.
+func parseProfile(c *cell.Cell) Profile {
 	r := read(c, "node profile")
 	p := Profile{PromptPrice: r.u64(), CompletionPrice: r.u64(), Endpoint: r.text()}
-	r.end()
-	return p, r.err
+	if r.end(); r.err != nil {
+		return Profile{}
+	}
+	return p
 }
 
 // SetProfile changes price and endpoint. Only the operator may send it, with

@@ -28,7 +28,7 @@ func (m *Unbond) Body() (*cell.Cell, error) {
 	return plain(opUnbond, m.QueryID).MustStoreUInt(m.Amount, 64).EndCell(), nil
 }
 
-// Withdraw pays the sender's credit, with [ValueSmall]. For the operator it
+// Withdraw pays the sender's credit, with [Book.ValueWithdraw]. For the operator it
 // first turns stake whose unbonding is over, and Surplus nano of what nothing
 // else needs, into credit.
 type Withdraw struct {
@@ -39,6 +39,14 @@ type Withdraw struct {
 // Body returns the message body. It can't fail.
 func (m *Withdraw) Body() (*cell.Cell, error) {
 	return plain(opWithdraw, m.QueryID).MustStoreUInt(m.Surplus, 64).EndCell(), nil
+}
+
+// ValueWithdraw returns what a withdrawal of a credit must carry, in nano. The more
+// others have credits, the dearer it may be to find one; the operator's is kept
+// apart, and [ValueSmall] is always enough for him.
+func (b *Book) ValueWithdraw() uint64 {
+	const way, longest = 300_000, 267
+	return ValueSmall + way*uint64(min(len(b.Credits), longest))
 }
 
 // Retire ends the registration and takes the node off the registry's list. Only

@@ -219,8 +219,20 @@ func (a *Actor) Send(m Message) []Tx {
 // it gives one Tx with Accepted false and the exit code, and no change.
 func (w *World) SendExternal(to attestation.Address, body *cell.Cell) []Tx {
 	w.T.Helper()
-	m := must(tlb.ToCell(&tlb.ExternalMessage{DstAddr: Addr(to), Body: orEmpty(body)}))
-	w.enqueue(m)
+	return w.SendExternalInit(to, nil, body)
+}
+
+// SendExternalInit delivers an external message with a StateInit, nil for none.
+func (w *World) SendExternalInit(to attestation.Address, stateInit, body *cell.Cell) []Tx {
+	w.T.Helper()
+	m := &tlb.ExternalMessage{DstAddr: Addr(to), Body: orEmpty(body)}
+	if stateInit != nil {
+		m.StateInit = new(tlb.StateInit)
+		if err := tlb.Parse(m.StateInit, stateInit); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+	w.enqueue(must(tlb.ToCell(m)))
 	return w.run()
 }
 
