@@ -82,7 +82,8 @@ func repeat(ctx context.Context, every time.Duration, do func() error, failed fu
 // anchorOnce anchors the enclave's newest head, when the chain has a smaller one. The
 // contract pays, or, when it holds too little for that, the wallet.
 func (n *node) anchorOnce(ctx context.Context, proc *process) error {
-	if err := n.awaitInterval(ctx); err != nil {
+	before, err := n.awaitInterval(ctx)
+	if err != nil {
 		return err
 	}
 	short, cancel := context.WithTimeout(ctx, anchorTimeout)
@@ -105,8 +106,9 @@ func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 	if need := anchorNeeds(rec.State); acc.Balance.Cmp(need) < 0 {
 		n.Log.Warn("the node's contract holds too little to pay for anchors, so the wallet pays: send coins to the contract", "node", n.op.Node.String(), "holds_nano", acc.Balance, "needs_nano", need)
 		err = n.anchorByWallet(ctx, h)
-	} else {
-		err = n.anchorByNode(short, h)
+	} else if err = n.anchorByNode(short, h); err != nil && n.overtaken(ctx, before, h) {
+		n.Log.Warn("somebody anchors older heads whenever the contract takes one, so the wallet pays", "node", n.op.Node.String())
+		err = n.anchorByWallet(ctx, h)
 	}
 	if err == nil {
 		n.Log.Info("anchored", "size", h.Size)
@@ -114,18 +116,27 @@ func (n *node) anchorOnce(ctx context.Context, proc *process) error {
 	return err
 }
 
-// awaitInterval waits until the contract takes another anchor that it pays.
-func (n *node) awaitInterval(ctx context.Context) error {
+// overtaken reports whether an anchor has come since a record, and another head than
+// ours: anybody who has signed heads may bring them, and the contract then takes none
+// that it pays for the interval. One that the wallet pays for it always takes.
+func (n *node) overtaken(ctx context.Context, before *registry.Node, h *contracts.SignedHead) bool {
+	rec, err := n.op.Record(ctx)
+	return err == nil && rec.Anchor.Time.After(before.Anchor.Time) && rec.Anchor.Size < h.Size
+}
+
+// awaitInterval waits until the contract takes another anchor that it pays. It
+// returns the record from before.
+func (n *node) awaitInterval(ctx context.Context) (*registry.Node, error) {
 	rec, err := n.op.Record(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	wait := time.Until(rec.Anchor.Time.Add(rec.AnchorInterval))
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	case <-time.After(min(wait, rec.AnchorInterval)):
-		return nil
+		return rec, nil
 	}
 }
 

@@ -140,3 +140,25 @@ func TestAnchorPays(t *testing.T) {
 		t.Error("the wallet paid for nothing new")
 	}
 }
+
+// TestAnchorOvertaken: somebody with an older head anchors it at the node's expense
+// just before the node does; the newest head is anchored all the same.
+func TestAnchorOvertaken(t *testing.T) {
+	l := newLeaver(t, 4, func(p *contracts.Params) { p.MergeDelay, p.AnchorInterval = 3600, 3600 })
+	n := l.nodeOf()
+	newest := l.signed(4)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := n.anchorByNode(r.Context(), l.signed(2)); err != nil {
+			t.Error(err)
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"epoch": newest.Epoch, "size": newest.Size, "root": newest.Root[:], "signature": newest.Signature[:]})
+	}))
+	t.Cleanup(srv.Close)
+	before := l.balance(l.op)
+	if err := n.anchorOnce(t.Context(), &process{url: must(url.Parse(srv.URL)), http: srv.Client()}); err != nil {
+		t.Fatal(err)
+	}
+	if rec := must(l.op.Record(t.Context())); rec.Anchor.Size != 4 || l.balance(l.op) >= before {
+		t.Errorf("%d anchored", rec.Anchor.Size)
+	}
+}

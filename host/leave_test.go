@@ -38,7 +38,7 @@ func seedKey(name string) ed25519.PrivateKey {
 }
 
 // newLeaver registers a node, whose enclave gives receipts and signs heads.
-func newLeaver(t *testing.T, receipts int) *leaver {
+func newLeaver(t *testing.T, receipts int, edits ...func(*contracts.Params)) *leaver {
 	t.Helper()
 	p := newOnePlatform(t, func(o *network.Options) {
 		params := o.Params
@@ -46,6 +46,9 @@ func newLeaver(t *testing.T, receipts int) *leaver {
 			params(c)
 			c.MinStake, c.ForkLoss, c.ReceiptLoss = 5e9, 2e9, 1e9
 			c.MergeDelay, c.AnchorInterval = 1, 1
+			for _, edit := range edits {
+				edit(c)
+			}
 		}
 	})
 	l := &leaver{onePlatform: p, op: p.operator(0), dir: t.TempDir(), receiptKey: seedKey("receipts"), logKey: seedKey("log"), held: seedKey("holder")}

@@ -164,6 +164,7 @@ func (c *crossing) stakeAndLeave() {
 	case 6, 7:
 		c.send(c.attacker, a, ValueVerifier, &RefreshVerifier{})
 	case 8:
+		c.shifty.Refuse = c.rng.IntN(2) == 0
 		if who == c.shifty && c.rng.IntN(4) == 0 {
 			c.expectEndOfVerifier(i)
 		}

@@ -1,6 +1,10 @@
 package contracts
 
-import "github.com/cocoon-go/cocoon/attestation"
+import (
+	"github.com/xssnick/tonutils-go/tvm/cell"
+
+	"github.com/cocoon-go/cocoon/attestation"
+)
 
 // misbehave does what a dishonest operator may try: cheat, and take his stake
 // away before anybody proves it.
@@ -22,7 +26,10 @@ func (d *dweller) misbehave() {
 		d.register(false)
 		return
 	}
-	switch c.rng.IntN(16) {
+	switch c.rng.IntN(17) {
+	case 16:
+		c.sendBody(d.operator, d.node, ValueSmall, plain(opSetProfile, 1).MustStoreRef(build().MustStoreUInt(0, 128).
+			MustStoreRef(build().MustStoreUInt(7, uint(c.rng.IntN(20))+3).EndCell()).EndCell()).EndCell(), nil)
 	case 0:
 		d.publish()
 	case 1:
@@ -94,9 +101,17 @@ func (c *crossing) attack(d *dweller) {
 		value = c.rng.Uint64N(2 * ValueSmall) // too little for most
 	}
 	book := d.state().Book
-	switch c.rng.IntN(17) {
+	switch c.rng.IntN(19) {
 	case 14, 15, 16:
 		c.forge(value)
+	case 17: // gifts
+		c.sendBody(from, c.somewhere(), value, build().EndCell(), nil)
+	case 18: // takes half the bonds that others would get
+		for _, id := range sorted(book.Challenges, compareIDs) {
+			if proof, ok := d.proofFor(book.Challenges[id]); ok {
+				c.send(from, to, ValueAnswer, &Answer{Challenge: id, Proof: proof})
+			}
+		}
 	case 0:
 		if n := len(d.promises); n > 0 {
 			if p := d.promises[c.rng.IntN(n)]; p.holder == "attacker" {
@@ -126,7 +141,7 @@ func (c *crossing) attack(d *dweller) {
 		m.SignB[0] ^= 1
 		c.send(from, to, value, m)
 	case 11:
-		c.send(from, c.root, ValuePrune, &Prune{Count: MaxPrune})
+		c.send(from, c.root, ValuePrune, &Prune{Start: sha([]byte{byte(c.rng.IntN(256))}), Count: 1 + uint8(c.rng.IntN(MaxPrune))})
 	case 12, 13:
 		a, si, _ := PlatformAddress(c.root, c.machines[c.rng.IntN(len(c.machines))])
 		c.sendBody(from, a, ValueRenew, mustBody(c.t, &RenewPlatform{}), si)
@@ -142,7 +157,11 @@ func (c *crossing) forge(value uint64) {
 	f := c.between[c.rng.IntN(len(c.between))]
 	if c.names[f.From] == "outside" {
 		c.tell("the attacker anchors again at %s", c.nameOf(f.To))
-		c.SendExternal(f.To, f.Body)
+		var first *cell.Cell
+		if d := c.dwellerAt(f.To); d != nil && c.rng.IntN(2) == 0 {
+			_, first, _ = NodeAddress(c.root, d.operator.Address, d.state().Key.Index)
+		}
+		c.SendExternalInit(f.To, first, f.Body)
 		return
 	}
 	to := f.To

@@ -186,7 +186,7 @@ func (c *crossing) doubtOf(d *dweller) {
 			continue // the tiles show it
 		}
 		c.tell("the client asks %s for receipt %d", d.name, p.head.Index)
-		b := c.send(c.client, d.node, params.ChallengeBond+ValueChallenge, d.challengeOf(p, "client", c.client))
+		b := c.send(c.client, d.node, mostBond+ValueChallenge, d.challengeOf(p, "client", c.client))
 		c.must(c.client, b, func(x tvmtest.Delivery, before *NodeState) {
 			d.hasStakeOf(before, p.head.Epoch)
 			switch code := int(x.Tx.ExitCode); {

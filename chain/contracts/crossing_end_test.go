@@ -16,7 +16,7 @@ func (c *crossing) end() {
 	for _, d := range c.nodes {
 		d.operator.Refuse = false
 	}
-	c.attacker.Refuse = false
+	c.attacker.Refuse, c.shifty.Refuse = false, false
 	c.drain()
 	c.giveBack()
 	c.rest(c.start.Params.Unbonding + c.start.Params.AnswerWindow + day)
@@ -92,7 +92,7 @@ func (c *crossing) goAway() {
 			c.insist(d.operator, d.node, ValueSmall, &Unbond{QueryID: uint64(c.Now), Amount: s.Stake})
 		}
 	}
-	c.rest(c.start.Params.Unbonding + 1)
+	c.rest(c.start.Params.Unbonding + mostMore + 1)
 	for _, d := range c.nodes {
 		for _, a := range []*tvmtest.Actor{d.operator, c.client, c.attacker, c.anybody} {
 			if s := d.state(); s.Book.Credits[a.Address] > 0 || a == d.operator && s.Unbonding > 0 {
@@ -134,7 +134,7 @@ func (c *crossing) stopVerifying() {
 			c.insist(c.stakesFor(i), a, ValueVerifier, &LeaveVerifiers{QueryID: uint64(i)})
 		}
 	}
-	c.rest(30*day + c.start.Params.Unbonding)
+	c.rest(30*day + c.start.Params.Unbonding + mostMore)
 	for i := range c.verifier {
 		a := c.verifiersAt[i]
 		for _, who := range []*tvmtest.Actor{c.stakesFor(i), c.client, c.attacker} {

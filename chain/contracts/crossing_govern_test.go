@@ -67,10 +67,7 @@ func (c *crossing) nextAction(root *RootState) Action {
 			return RemoveVerifiers{}
 		}
 	case 6, 7, 8:
-		p := root.Params
-		p.PlatformSlots = 1 + uint8(c.rng.IntN(3))
-		p.RegistrationValidity = 3600 + c.rng.Uint32N(day)
-		return SetParams{p}
+		return SetParams{c.otherParams()}
 	case 9, 10:
 		return SetVerifiers{c.nextSet(root)}
 	case 12:
@@ -82,6 +79,26 @@ func (c *crossing) nextAction(root *RootState) Action {
 	}
 	return nil
 }
+
+// otherParams are parameters whose windows are the first ones' at least, for the
+// honest know only those. Losses and least stake stay.
+func (c *crossing) otherParams() Params {
+	p := c.start.Params
+	p.PlatformSlots = 1 + uint8(c.rng.IntN(3))
+	p.RegistrationValidity = 3600 + c.rng.Uint32N(day)
+	p.CheckFee = c.rng.Uint64N(MaxCheckFee + 1)
+	p.ChallengeBond = MinChallengeBond + c.rng.Uint64N(mostBond-MinChallengeBond)
+	p.AnchorInterval = 1 + c.rng.Uint32N(p.MergeDelay)
+	more := c.rng.Uint32N(mostMore)
+	p.Unbonding, p.AnswerWindow = p.Unbonding+more, p.AnswerWindow+more/2
+	p.GovernanceDelay = p.Unbonding + 1 + c.rng.Uint32N(3600)
+	return p
+}
+
+const (
+	mostBond = 120_000_000 // nano
+	mostMore = 6 * 3600    // s; of unbonding
+)
 
 func (c *crossing) nextSet(root *RootState) VerifierSet {
 	v := VerifierSet{Number: max(root.LastSet, root.NextProposal) + 10}

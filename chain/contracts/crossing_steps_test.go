@@ -10,7 +10,11 @@ import (
 // step lets some time go by, and then somebody acts or messages arrive.
 func (c *crossing) step(i int) {
 	c.rng = rand.New(rand.NewPCG(c.seed, uint64(i)+100))
-	c.pass(c.someTime())
+	if c.rng.IntN(12) == 0 {
+		c.toMoment()
+	} else {
+		c.pass(c.someTime())
+	}
 	if c.rng.IntN(100) < c.deliveries {
 		for range 1 + c.rng.IntN(3) {
 			c.deliverOne()
