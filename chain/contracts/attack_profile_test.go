@@ -16,13 +16,6 @@ func TestUnreadableProfile(t *testing.T) {
 	profile := func(endpoint *cell.Cell) *cell.Cell {
 		return build().MustStoreUInt(1, 64).MustStoreUInt(2, 64).MustStoreRef(endpoint).EndCell()
 	}
-	library := func(c *cell.Cell) *cell.Cell {
-		lib, err := cell.BeginCell().MustStoreUInt(2, 8).MustStoreSlice(c.Hash(), 256).EndCellSpecial(true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return lib
-	}
 	for name, p := range map[string]*cell.Cell{
 		"bell":       profile(text(8, 7)),
 		"half bytes": profile(text(12, 'a', 'b')),
@@ -36,15 +29,15 @@ func TestUnreadableProfile(t *testing.T) {
 		})
 	}
 	// Libraries that come with the message resolve, and are gone afterwards.
-	for name, p := range map[string]*cell.Cell{
-		"library":               library(profile(text(8, 'a'))),
-		"endpoint in a library": profile(library(text(8, 'a'))),
+	for name, c := range map[string]struct{ profile, library *cell.Cell }{
+		"library":               {libraryOf(t, profile(text(8, 'a'))), profile(text(8, 'a'))},
+		"endpoint in a library": {profile(libraryOf(t, text(8, 'a'))), text(8, 'a')},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := l.Data(l.node)
-			txs := l.send(l.operator, ValueSmall, &rawBody{plain(opSetProfile, 1).MustStoreRef(p).EndCell()})
-			if txs[0].ExitCode == 0 || !tvmtest.Equal(before, l.Data(l.node)) {
-				t.Errorf("taken: %v", txs[0])
+			b := plain(opSetProfile, 1).MustStoreRef(c.profile).EndCell()
+			good(t, l.operator.Send(tvmtest.Message{To: l.node, Value: ValueSmall, Bounce: true, StateInit: bringing(t, c.library), Body: b}))
+			if s := l.nodeState(); s.Profile != (Profile{}) || s.Epoch != 1 {
+				t.Errorf("the node reads as %+v", s)
 			}
 		})
 	}

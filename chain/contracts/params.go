@@ -36,7 +36,7 @@ func DefaultParams() Params {
 		ChallengeBond:        100_000_000,
 		CheckFee:             1_000_000,
 		MergeDelay:           600,
-		AnchorInterval:       60,
+		AnchorInterval:       240, // less than half of the merge delay, in which nodes anchor; not much less: others can make them pay as often
 		AnswerWindow:         2 * day,
 		Unbonding:            7 * day,
 		RegistrationValidity: 30 * day,
