@@ -20,11 +20,20 @@ func bringing(t *testing.T, c *cell.Cell) *cell.Cell {
 	return build().MustStoreUInt(0b0000, 4).MustStoreMaybeRef(d.AsCell()).EndCell()
 }
 
-// TestLibraryParams: nodes keep the cell of the registry's parameters, so it must be
-// no library's: governance could have it stop to resolve, and no stake could leave.
-func TestLibraryParams(t *testing.T) {
+// TestLibraryAction: what governance decides is kept, and nodes keep the cell of the
+// registry's parameters. None may be a library's: it could stop to resolve, and then no
+// stake could leave, or nothing be tightened.
+func TestLibraryAction(t *testing.T) {
 	f := newFixture(t)
 	p := DefaultParams().Cell()
-	m := f.governRaw(build().MustStoreUInt(0x88, 8).MustStoreRef(libraryOf(t, p)).EndCell())
-	refused(t, f.anybody.Send(tvmtest.Message{To: f.root, Value: ValueGovern, Bounce: true, StateInit: bringing(t, p), Body: body(m)}), CodeBadAction)
+	resume := build().MustStoreUInt(0x86, 8).EndCell()
+	for name, c := range map[string]struct{ action, library *cell.Cell }{
+		"parameters": {build().MustStoreUInt(0x88, 8).MustStoreRef(libraryOf(t, p)).EndCell(), p},
+		"action":     {libraryOf(t, resume), resume},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := body(f.governRaw(c.action))
+			refused(t, f.anybody.Send(tvmtest.Message{To: f.root, Value: ValueGovern, Bounce: true, StateInit: bringing(t, c.library), Body: m}), CodeBadAction)
+		})
+	}
 }
