@@ -264,7 +264,13 @@ func parseBook(c *cell.Cell, operator attestation.Address) (Book, Profile, error
 	if r.end(); r.err != nil {
 		return b, Profile{}, r.err
 	}
-	return b, parseProfile(profile), nil
+	// The contract takes what an operator says as it is: with a profile that can't be
+	// read he hides his endpoint, not his node's faults.
+	p, err := parseProfile(profile)
+	if err != nil {
+		p = Profile{}
+	}
+	return b, p, nil
 }
 
 // Record returns the record of an epoch: the current one or a past one that is

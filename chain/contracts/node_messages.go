@@ -164,15 +164,11 @@ func (p Profile) Cell() (*cell.Cell, error) {
 	return build().MustStoreUInt(p.PromptPrice, 64).MustStoreUInt(p.CompletionPrice, 64).MustStoreRef(t).EndCell(), nil
 }
 
-// parseProfile reads a profile. The contract takes what an operator says as it is:
-// with a profile that can't be read he hides his endpoint, not his node's faults.
-func parseProfile(c *cell.Cell) Profile {
+func parseProfile(c *cell.Cell) (Profile, error) {
 	r := read(c, "node profile")
 	p := Profile{PromptPrice: r.u64(), CompletionPrice: r.u64(), Endpoint: r.text()}
-	if r.end(); r.err != nil {
-		return Profile{}
-	}
-	return p
+	r.end()
+	return p, r.err
 }
 
 // SetProfile changes price and endpoint. Only the operator may send it, with

@@ -68,7 +68,7 @@ func fillNodes(s *RootState) {
 }
 
 // TestStatesAreStrict: a state with a bit or a reference more or less than it has,
-// anywhere, is not read.
+// anywhere but in a node's profile, is not read.
 func TestStatesAreStrict(t *testing.T) {
 	l := newLone(t)
 	l.stake(tvmtest.Coin)
@@ -89,6 +89,9 @@ func TestStatesAreStrict(t *testing.T) {
 		}
 		root := treeOf(s.state)
 		root.walk("", func(path string, c *tree) {
+			if name == "node" && strings.HasPrefix(path, "/2/0") {
+				return // a profile is whatever the operator says: TestUnreadableProfile
+			}
 			bits, refs := c.bits, c.refs
 			for what, edit := range map[string]func(){
 				"a bit more":       func() { c.bits = append(bits[:len(bits):len(bits)], 1) },
