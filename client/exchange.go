@@ -33,8 +33,8 @@ func (c *Client) exchange(n *Node) (*sealed.Exchange, error) {
 	return sealed.NewExchange(n.verified, now)
 }
 
-// prepare makes the exchange of the next request.
-func (c *Client) prepare(n *Node) {
+// prepare makes the exchange of the next request; last is the one before.
+func (c *Client) prepare(n *Node, last *sealed.Exchange) {
 	digest := n.verified.Digest()
 	c.mu.Lock()
 	_, ok := c.prepared.get(digest)
@@ -43,7 +43,7 @@ func (c *Client) prepare(n *Node) {
 		return
 	}
 	at := c.cfg.Now()
-	x, err := sealed.NewExchange(n.verified, at)
+	x, err := last.Next(n.verified, at)
 	if err != nil {
 		return // the next request meets the same error, and reports it
 	}

@@ -194,7 +194,12 @@ func heap() int {
 func (f *fleet) fill(n int) int {
 	before := heap()
 	for i := range n {
-		f.client.prepare(f.get(i))
+		n := f.get(i)
+		x, err := f.client.exchange(n)
+		if err != nil {
+			f.tb.Fatal(err)
+		}
+		f.client.prepare(n, x)
 		delete(f.bundles, host(i))
 	}
 	return heap() - before

@@ -206,7 +206,7 @@ func (c *Client) ask(ctx context.Context, req *http.Request, node *Node, content
 		c.Forget(node.record.Address)
 		return nil, true, attestation.Unknown("the enclave did not start: %s", reason)
 	}
-	go c.prepare(node) // while the enclave works
+	go c.prepare(node, x) // while the enclave works
 	a := &answer{
 		body: resp.Body, resp: resp, x: x, c: c, node: node,
 		request: receipt.Commit(x.RequestSalt(), content),

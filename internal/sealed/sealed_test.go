@@ -88,6 +88,42 @@ func TestNewExchangeTime(t *testing.T) {
 	}
 }
 
+// The next exchange shares nothing with the one before, and takes the configuration
+// and the claims that it is asked for.
+func TestNext(t *testing.T) {
+	k := newKeyring(t, KeyringConfig{Lifetime: 40 * time.Hour, Start: now})
+	v := verified(t, k)
+	x, err := NewExchange(v, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := x.Next(v, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if y.config != x.config {
+		t.Error("the configuration was read again")
+	}
+	if x.Holder().Equal(y.Holder()) || x.RequestSalt() == y.RequestSalt() || x.ResponseSalt() == y.ResponseSalt() {
+		t.Error("it shares a key or a salt")
+	}
+	roundTrip(t, k, x, []byte("a"))
+	roundTrip(t, k, y, []byte("b"))
+	if z, err := x.Next(v, now.Add(23*time.Hour)); err != nil || z.config.ID() != 1 {
+		t.Errorf("it does not follow the claims to the next key: %v", err)
+	}
+	if z, err := x.Next(v, now.Add(48*time.Hour)); z != nil || !isUnknown(err) {
+		t.Errorf("after the last key: %v", err)
+	}
+	other := newKeyring(t, KeyringConfig{})
+	w := verified(t, other)
+	z, err := x.Next(w, now)
+	if err != nil || z.ClaimsDigest() != w.Digest() {
+		t.Fatalf("other claims: %v", err)
+	}
+	roundTrip(t, other, z, []byte("c"))
+}
+
 // An exchange seals one request and opens one answer: its nonces can't repeat.
 func TestOnce(t *testing.T) {
 	k := newKeyring(t, KeyringConfig{})
