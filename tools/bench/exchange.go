@@ -3,12 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,15 +25,6 @@ func exchangeFigures(ctx context.Context, short bool) ([]Figure, error) {
 		return nil, err
 	}
 	defer r.close()
-	engine, err := url.Parse(r.upstream.URL)
-	if err != nil {
-		return nil, err
-	}
-	pool := &http.Transport{DialContext: (&net.Dialer{}).DialContext, MaxIdleConnsPerHost: 64}
-	plainProxy := httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(engine) }, Transport: pool,
-	})
-	defer plainProxy.Close()
 	plain := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	sealed := &http.Client{Transport: r.client}
 
@@ -52,7 +38,7 @@ func exchangeFigures(ctx context.Context, short bool) ([]Figure, error) {
 		var cpu, plainCPU time.Duration
 		for round := range rounds + 1 {
 			start := r.cpu()
-			ps, err := load(ctx, clients, each, func() error { return ask(ctx, plain, plainProxy.URL) })
+			ps, err := load(ctx, clients, each, func() error { return ask(ctx, plain, r.plain) })
 			if err != nil {
 				return nil, fmt.Errorf("plain: %w", err)
 			}
@@ -114,12 +100,14 @@ func median(d []time.Duration) time.Duration {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// cpu returns the CPU time that this process, relay and enclave have used.
+// cpu returns the CPU time that this process, plain proxy, relay and enclave have
+// used.
 func (r *rig) cpu() (total time.Duration) {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-		if err != nil || e.Name() != strconv.Itoa(os.Getpid()) && filepath.Dir(exe) != r.dir {
+		own := e.Name() == strconv.Itoa(os.Getpid()) || e.Name() == strconv.Itoa(r.proxy.Process.Pid)
+		if err != nil || !own && filepath.Dir(exe) != r.dir {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))

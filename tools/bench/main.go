@@ -58,6 +58,9 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	if len(args) == 2 && args[0] == "network" { // see startNetwork
 		return serveNetwork(ctx, args[1])
 	}
+	if len(args) == 2 && args[0] == "proxy" {
+		return serveProxy(args[1])
+	}
 	if len(args) == 0 || areas[args[0]] == nil && args[0] != "readme" {
 		return fmt.Errorf("name one area: %s; or readme, to write all figures into README.md", strings.Join(areaNames(), ", "))
 	}

@@ -29,6 +29,8 @@ import (
 type rig struct {
 	dir      string
 	network  *exec.Cmd // dev chain, see serveNetwork
+	proxy    *exec.Cmd // baseline, see serveProxy
+	plain    string    // URL of the baseline
 	upstream *httptest.Server
 	chain    *chain.Client
 	client   *client.Client
@@ -57,33 +59,55 @@ func newRig(ctx context.Context) (_ *rig, err error) {
 	if err := r.startNode(ctx); err != nil {
 		return nil, err
 	}
+	if r.proxy, r.plain, err = startSelf(ctx, "proxy", r.upstream.URL); err != nil {
+		return nil, err
+	}
 	return r, r.connect(ctx)
 }
 
 // startNetwork runs serveNetwork in a process of its own: the garbage of a chain
 // must not be collected at the expense of what is measured.
 func startNetwork(ctx context.Context, dir string) (*exec.Cmd, error) {
+	cmd, line, err := startSelf(ctx, "network", dir)
+	if err == nil && line != "ready" {
+		end(cmd)
+		err = errors.New("the dev chain did not start")
+	}
+	return cmd, err
+}
+
+// startSelf runs a part of this program in a process of its own, which ends with
+// this one, and returns the first line that it says.
+func startSelf(ctx context.Context, args ...string) (cmd *exec.Cmd, line string, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	cmd := exec.CommandContext(ctx, self, "network", dir)
+	cmd = exec.CommandContext(ctx, self, args...)
 	cmd.Stderr = os.Stderr
 	if _, err := cmd.StdinPipe(); err != nil { // ends with this process
-		return nil, err
+		return nil, "", err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+	if line, err = bufio.NewReader(out).ReadString('\n'); err != nil {
+		end(cmd)
+		return nil, "", fmt.Errorf("%s did not start: %w", args[0], err)
+	}
+	return cmd, strings.TrimSpace(line), nil
+}
+
+// end ends a process of startSelf.
+func end(cmd *exec.Cmd) {
+	if cmd != nil {
 		_ = cmd.Process.Kill()
-		return nil, errors.Join(errors.New("the dev chain did not start"), cmd.Wait())
+		_ = cmd.Wait()
 	}
-	return cmd, nil
 }
 
 // serveNetwork runs a dev chain whose registry lists the enclave program in dir,
@@ -187,10 +211,8 @@ func (r *rig) close() {
 	if r.chain != nil {
 		r.chain.Close()
 	}
-	if r.network != nil {
-		_ = r.network.Process.Kill()
-		_ = r.network.Wait()
-	}
+	end(r.network)
+	end(r.proxy)
 	r.upstream.Close()
 	os.RemoveAll(r.dir)
 }
