@@ -185,7 +185,8 @@ func (c *GlobalConfig) Servers() []string {
 }
 
 // Renew returns the config file with another trusted block, all else as it was
-// read. A file that can't be edited so is bad input. Use it with [Client.KeyBlock], before the trusted block gets too old.
+// read. A file that can't be edited so is bad input. Use it with [Client.KeyBlock],
+// before the trusted block gets too old ([MaxTrustAge]).
 func (c *GlobalConfig) Renew(b BlockID) ([]byte, error) {
 	out := c.raw
 	for _, f := range []struct {

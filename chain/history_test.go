@@ -3,6 +3,7 @@ package chain_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,9 @@ func TestHeaderProof(t *testing.T) {
 	header, err := cl.HeaderProof(ctx, b)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := chain.VerifyHeader(make([]byte, chain.MaxHeaderProof+1), b.Seqno, b.RootHash); !errors.As(err, &input) || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("a long proof: %v", err)
 	}
 	if h, err := chain.VerifyHeader(header, b.Seqno, b.RootHash); err != nil || h.Time != b.Time || h.Seqno != b.Seqno {
 		t.Errorf("header %+v, %v", h, err)

@@ -48,7 +48,8 @@ type passageCBOR struct {
 }
 
 // EncodePassage returns a proof of transactions as [Client.History] returned them,
-// for [VerifyPassage]. Of the first hidden ones only their place and time are
+// 1 to 65,536 and of an unbroken row, for [VerifyPassage]. One that would be longer than
+// [MaxPassage] is an [attestation.UnknownError]. Of the first hidden ones only their place and time are
 // shown. before is the account as it was before the oldest; nil when that is not to
 // be shown.
 func EncodePassage(txs []Transaction, hidden int, before *Account) ([]byte, error) {

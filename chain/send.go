@@ -144,7 +144,9 @@ func (c *Client) SendExternal(ctx context.Context, to attestation.Address, init 
 	}
 }
 
-// WaitAccount returns the state of an account as soon as done is true of it.
+// WaitAccount returns the state of an account as soon as done is true of it. It looks
+// five times a second until ctx ends, which is "could not find out"; done must not
+// block.
 func (c *Client) WaitAccount(ctx context.Context, addr attestation.Address, done func(*Account) bool) (*Account, error) {
 	var looks Looks
 	for {

@@ -19,11 +19,11 @@ import (
 const maxTransactions = 10_000
 
 // Transaction is a transaction of an account, proved by the hash that the state
-// of the account holds.
+// of the account holds (block.tlb, Transaction). It must not be changed.
 type Transaction struct {
 	LT   uint64
 	Hash [32]byte
-	Time time.Time
+	Time time.Time // of its block, to the second
 
 	// InHash is the hash of the inbound message as it came; zero when there is
 	// none.

@@ -97,13 +97,13 @@ func (w *Wallet) Address() attestation.Address { return w.addr }
 // StateInit returns the initial code and data that the address commits to.
 func (w *Wallet) StateInit() *tlb.StateInit { return w.init }
 
-// Message is an internal message to send.
+// Message is an internal message to send (block.tlb, int_msg_info, MessageRelaxed).
 type Message struct {
-	To        attestation.Address
-	Amount    *big.Int       // nanocoins; forwarding fees are paid apart
-	NoBounce  bool           // leave the amount with a receiver that fails; for plain payments
-	StateInit *tlb.StateInit // deploys the receiver
-	Body      *cell.Cell     // nil: empty
+	To        attestation.Address // in a workchain of 8 bits
+	Amount    *big.Int            // nanocoins, not negative; forwarding fees are paid apart
+	NoBounce  bool                // leave the amount with a receiver that fails; for plain payments
+	StateInit *tlb.StateInit      // deploys the receiver
+	Body      *cell.Cell          // nil: empty
 }
 
 // cell builds the relaxed internal message.
@@ -125,7 +125,7 @@ func (m Message) cell() (*cell.Cell, error) {
 
 // Transfer signs an external message that makes the wallet send up to
 // [MaxWalletMessages] messages. The wallet takes it once, while its sequence
-// number is seqno and until validUntil. With deploy the message carries the
+// number is seqno and until validUntil, which has 32 bits of seconds. With deploy the message carries the
 // wallet's initial state: needed once, for the first one.
 func (w *Wallet) Transfer(seqno uint32, validUntil time.Time, deploy bool, msgs ...Message) (*cell.Cell, error) {
 	if len(msgs) == 0 || len(msgs) > MaxWalletMessages {
@@ -178,7 +178,8 @@ func walletSeqno(data *cell.Cell) (uint32, error) {
 	return uint32(n), err
 }
 
-// StateInitAddress returns the address that a contract's initial state gives it.
+// StateInitAddress returns the address that a contract's initial state gives it: the
+// hash of its cell (block.tlb, StateInit; addr_std).
 func StateInitAddress(workchain int32, init *tlb.StateInit) (attestation.Address, error) {
 	c, err := tlb.ToCell(init)
 	if err != nil {

@@ -21,7 +21,8 @@ type Reader struct{ chain.Reader }
 // Node returns the proved record of the node at addr. That the account runs
 // the node's code, and that its address follows from the registry, operator and
 // index in its data, is checked: another contract that claims to be a node is
-// refused.
+// an [attestation.ChainError], and so is what can't be read. [ErrNoContract]: nobody has
+// deployed it yet; [ErrFrozen]: it owes storage.
 func (r Reader) Node(ctx context.Context, addr attestation.Address) (*Node, error) {
 	acc, err := r.Account(ctx, addr)
 	if err != nil {
@@ -30,7 +31,8 @@ func (r Reader) Node(ctx context.Context, addr attestation.Address) (*Node, erro
 	return NodeOf(acc)
 }
 
-// Root returns the proved record of the registry at addr.
+// Root returns the proved record of the registry at addr. Which registry to believe
+// is for the caller to know: anybody may deploy one. Errors are those of [Reader.Node].
 func (r Reader) Root(ctx context.Context, addr attestation.Address) (*Root, error) {
 	acc, err := r.Account(ctx, addr)
 	if err != nil {
@@ -39,7 +41,7 @@ func (r Reader) Root(ctx context.Context, addr attestation.Address) (*Root, erro
 	return RootOf(acc)
 }
 
-// NodeOf reads the record of a node out of a proved account.
+// NodeOf reads the record of a node out of a proved account; see [Reader.Node].
 func NodeOf(acc *chain.Account) (*Node, error) {
 	if err := runs(acc, contracts.NodeCode(), "node"); err != nil {
 		return nil, err
@@ -83,7 +85,7 @@ func record(acc *chain.Account, s *contracts.NodeState) *Node {
 	return n
 }
 
-// RootOf reads the record of a registry out of a proved account.
+// RootOf reads the record of a registry out of a proved account; see [Reader.Root].
 func RootOf(acc *chain.Account) (*Root, error) {
 	if err := runs(acc, contracts.RootCode(), "registry"); err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 
 // Anchor is a log head that the chain holds.
 type Anchor struct {
-	Epoch uint32    // whose log key signed it
+	Epoch uint32    // the node's at the time of the state: before its first anchor it still has that of the epoch before
 	Size  uint64    // leaves of the log
 	Root  [32]byte  // RFC 9162 tree hash
 	Time  time.Time // when the chain took it; of [Epoch.Final]: when the epoch ended
@@ -42,7 +42,8 @@ type Epoch struct {
 	Final Anchor
 }
 
-// Node is the proved record of one node.
+// Node is the proved record of one node (docs/spec/contracts-node.md). It must not be
+// changed; then it may be used concurrently.
 type Node struct {
 	Address  attestation.Address // of its contract
 	Root     attestation.Address // of its registry
@@ -67,7 +68,8 @@ func (n *Node) Epoch(number uint32) (Epoch, bool) {
 	return e, ok
 }
 
-// Root is the proved record of the registry's root.
+// Root is the proved record of the registry's root (docs/spec/contracts-root.md). Its
+// lists have at most 65,536 entries each.
 type Root struct {
 	Address      attestation.Address
 	Measurements [][32]byte            // accepted for registration, sorted
