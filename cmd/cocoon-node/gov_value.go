@@ -22,7 +22,7 @@ type valueKind struct {
 }
 
 var valueKinds = []valueKind{
-	{"", "nothing more", []string{"pause", "resume", "remove-verifiers"}, nil},
+	{"", "no value", []string{"pause", "resume", "remove-verifiers"}, nil},
 	{"DIGEST", "64 hexadecimal digits",
 		[]string{"add-measurement", "remove-measurement", "remove-model", "remove-ca", "revoke-platform", "restore-platform"}, textValue},
 	{"QUOTE", "file with a TDX quote: the strictest floor that accepts its machine", []string{"raise-floor", "set-floor"}, quoteValue},

@@ -28,9 +28,9 @@ var upCommand = &command.Command{
 		"an object is printed each time that an enclave begins to serve.\n\n" +
 		"Challenges of the node's log are answered from the beginning, also when the registration is\n" +
 		"refused or over, or the wallet can't pay one: while something is at stake `up` stays for that, and\n" +
-		"tries again when the registry's policy or the stake is another, or coins came. A node that was unregistered, or of which\n" +
-		"the chain's history does not tell, is not registered again, unless stake was added since, or --again\n" +
-		"is given.",
+		"tries again when the registry's policy or the stake is another, or coins came. A node that was\n" +
+		"unregistered, or of which the chain's history does not tell, is not registered again, unless stake\n" +
+		"was added since, or --again is given.",
 	Example: "cocoon-node up --dir /var/lib/cocoon --ton-config global.json --registry 0:... --wallet wallet.key --device tdx",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 		var f upFlags

@@ -29,15 +29,15 @@ var (
 	}
 	verifierLeaveCommand = verifierCommand("verifier leave", "have the registry count a verifier no longer, and start the way out for its stake",
 		"The stake can be withdrawn when nothing that the verifier certified can matter any more: validity of a\n"+
-			"registration and unbonding time. Until then it is lost as any other. To stake again undoes it.", (*host.Operator).LeaveVerifiers)
+			"registration and unbonding time. Until then it can be lost like any other. Staking again undoes it.", (*host.Operator).LeaveVerifiers)
 	verifierRefreshCommand = verifierCommand("verifier refresh", "have the registry judge a verifier's stake anew, whoever's it is",
-		"Needed when governance listed a new set or changed the minimum stake. A verifier that does not count is\n"+
-			"exit code 4.", (*host.Operator).RefreshVerifier)
+		"Needed when governance listed a new set or changed the minimum stake. Exit code 4: the\n"+
+			"verifier does not count.", (*host.Operator).RefreshVerifier)
 	verifierWithdrawCommand = verifierCommand("verifier withdraw", "pay out stake that may leave, or the credit of a report",
-		"Whatever the contract of the verifier owes this wallet.", (*host.Operator).WithdrawVerifier)
+		"Pays whatever the verifier's contract owes this wallet.", (*host.Operator).WithdrawVerifier)
 	verifierShowCommand = &command.Command{
 		Name: "verifier show", Args: "KEY", Short: "show what stands behind a verifier, as the chain proves it",
-		Long: "KEY is the verifier's public key, 64 hex digits; `gov show` lists them.", Example: "cocoon-node verifier show 8a88e3dd… --ton-config global.json --registry registry.txt",
+		Long: "KEY is the verifier's public key, 64 hex digits; `gov show` lists the keys.", Example: "cocoon-node verifier show 8a88e3dd… --ton-config global.json --registry registry.txt",
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
 			var ton tonfile.Flags
 			ton.Register(fs, "TON global config `file`")
@@ -47,7 +47,7 @@ var (
 	}
 	certificateReportCommand = &command.Command{
 		Name: "certificate report", Args: "FILE FILE", Short: "report a verifier that signed two certificates in conflict",
-		Long: "It loses its stake: half is burned, half is credited to the wallet; verifier withdraw pays it out. That\n" +
+		Long: "It loses its stake: half is burned, half is credited to the wallet; `verifier withdraw` pays it out. That\n" +
 			"the two are in conflict, and that one verifier signed both, is found before anything is sent.",
 		Example: "cocoon-node certificate report a.certificate b.certificate" + flagsExample,
 		Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {

@@ -19,7 +19,7 @@ import (
 )
 
 var nodeCommand = &command.Command{
-	Name: "node", Args: "ADDRESS", Short: "show a node: what the chain proves of it, and whether its relay tells the same",
+	Name: "node", Args: "ADDRESS", Short: "show a node: what the chain proves of it, and whether its relay says the same",
 	Long: "State, epochs with their keys and measurements, price, stake, anchor and open challenges, as\n" +
 		"proved from the trusted block. Then the node's relay is asked for bundle and log: they are\n" +
 		"compared with the chain, and the node is judged under your policy. The exit code says what\n" +

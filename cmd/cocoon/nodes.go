@@ -20,7 +20,7 @@ import (
 
 var nodesCommand = &command.Command{
 	Name: "nodes", Short: "list the nodes of the registry, as the chain proves them",
-	Long: "What is listed is what the chain says. --check also asks every node's relay whether it tells\n" +
+	Long: "What is listed is what the chain says. --check also asks every node's relay whether it says\n" +
 		"the same, and judges the node under your policy, as `cocoon node` does; the exit code is then\n" +
 		"that of the worst node.",
 	Example: "cocoon nodes --json",

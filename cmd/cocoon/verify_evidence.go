@@ -26,7 +26,7 @@ var verifyEvidenceCommand = &command.Command{
 		"The chain is not looked at. Whether it has registered a bundle is listed as not checked,\n" +
 		"and ACCEPTED does not say it: `cocoon verify node` does, and `cocoon verify receipt` from\n" +
 		"a proof. A policy that takes the list of measurements or models \"from registry\" can't be\n" +
-		"judged by here, and the result is \"could not find out\" (exit code 3): list the digests\n" +
+		"used here, and the result is \"could not find out\" (exit code 3): list the digests\n" +
 		"in the policy (`cocoon policy init --measurement DIGEST --model DIGEST`).",
 	Example: "cocoon verify evidence quote.bin --endorsements collateral/ --at 2026-01-02T15:04:05Z",
 	Setup: func(fs *flag.FlagSet) func(context.Context, *command.Env) error {
