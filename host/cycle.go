@@ -21,7 +21,7 @@ func (n *node) cycle(ctx context.Context) error {
 		started := time.Now()
 		err := n.mayRegister(ctx)
 		if err == nil {
-			if err := n.prepare(ctx); err != nil {
+			if err := n.prepare(ctx, false); err != nil {
 				return err
 			}
 			err = n.epoch(ctx)
@@ -113,6 +113,9 @@ func (n *node) epoch(ctx context.Context) error {
 
 // operate registers the enclave and then anchors its log.
 func (n *node) operate(ctx context.Context, proc *process) error {
+	if err := n.prepare(ctx, true); err != nil {
+		return err
+	}
 	rec, err := n.register(ctx, proc)
 	if err != nil {
 		return err

@@ -220,19 +220,20 @@ func (n *node) serve(ln net.Listener) (*http.Server, error) {
 	return srv, nil
 }
 
-// prepare deploys the node's contract with its profile, or corrects the profile.
-func (n *node) prepare(ctx context.Context) error {
+// prepare deploys the node's contract with its profile, or corrects the profile. The
+// endpoint of a contract that is there changes only once an enclave has booted: until
+// then another host may serve at the old one.
+func (n *node) prepare(ctx context.Context, booted bool) error {
 	if n.prepared {
 		return nil
 	}
-	if err := n.setProfile(ctx); err != nil {
-		return err
-	}
-	n.prepared = true
-	return nil
+	done, err := n.setProfile(ctx, booted)
+	n.prepared = done && err == nil
+	return err
 }
 
-func (n *node) setProfile(ctx context.Context) error {
+// setProfile says whether the contract has the profile.
+func (n *node) setProfile(ctx context.Context, booted bool) (bool, error) {
 	n.busy.Lock()
 	defer n.busy.Unlock()
 	profile := contracts.Profile{Endpoint: n.Public}
@@ -241,9 +242,11 @@ func (n *node) setProfile(ctx context.Context) error {
 	case errors.Is(err, registry.ErrNoContract):
 		n.Log.Info("deploying the node's contract", "node", n.op.Node.String())
 	case err != nil:
-		return fmt.Errorf("reading the node's record: %w", err)
+		return false, fmt.Errorf("reading the node's record: %w", err)
 	case rec.Endpoint == n.Public:
-		return nil
+		return true, nil
+	case !booted:
+		return false, nil
 	default:
 		n.Log.Info("changing the node's endpoint", "endpoint", n.Public)
 		profile = rec.State.Profile
@@ -252,9 +255,9 @@ func (n *node) setProfile(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	if err := n.op.Deploy(ctx, profile); err != nil {
-		return err
+		return false, err
 	}
-	return n.op.Told()
+	return true, n.op.Told()
 }
 
 func nano(v uint64) *big.Int { return new(big.Int).SetUint64(v) }

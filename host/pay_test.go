@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -403,4 +404,31 @@ func TestDeployUnread(t *testing.T) {
 	if after := balance(); after != before {
 		t.Errorf("the wallet held %s, and holds %s", before, after)
 	}
+}
+
+// TestEndpointAfterBoot: where a contract is there, clients are sent to a host once its
+// enclave has booted, and not before.
+func TestEndpointAfterBoot(t *testing.T) {
+	o, _ := testOperator(t)
+	endpoint := func(want string) {
+		t.Helper()
+		if r, err := o.Record(t.Context()); err != nil || r.Endpoint != want {
+			t.Errorf("endpoint %q, want %q, %v", r.Endpoint, want, err)
+		}
+	}
+	const a, b = "https://a.example", "https://b.example"
+	first := &node{Options: Options{Public: a, Log: slog.New(slog.DiscardHandler)}, op: o}
+	if err := first.prepare(t.Context(), false); err != nil || !first.prepared {
+		t.Errorf("not deployed: %v", err)
+	}
+	endpoint(a)
+	second := &node{Options: Options{Public: b, Log: slog.New(slog.DiscardHandler)}, op: o}
+	if err := second.prepare(t.Context(), false); err != nil || second.prepared {
+		t.Errorf("prepared %v, %v", second.prepared, err)
+	}
+	endpoint(a)
+	if err := second.prepare(t.Context(), true); err != nil || !second.prepared {
+		t.Errorf("prepared %v, %v", second.prepared, err)
+	}
+	endpoint(b)
 }
