@@ -163,9 +163,27 @@ func (c *adnlConn) ended() error {
 	return c.err
 }
 
-// query sends a liteserver query and returns the bytes of the answer. A
-// connection on which nothing was heard during the whole wait is ended: the
-// other side may be gone without a word.
+// outOfTime is the cause of the end of a context of [patience].
+type outOfTime time.Duration
+
+func (o outOfTime) Error() string { return "no answer within " + time.Duration(o).String() }
+
+// patience is a context for what a server is asked for, which takes d at most.
+func patience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, outOfTime(d))
+}
+
+// silent reports whether a server that has said nothing since began, until now, has
+// had its time, or half of it, for one answer. A caller in a hurry says nothing about
+// the server: others may wait for it on the same connection.
+func silent(ctx context.Context, began time.Time) bool {
+	var had outOfTime
+	return errors.As(context.Cause(ctx), &had) && time.Since(began) >= time.Duration(had)/2
+}
+
+// query sends a liteserver query and returns the bytes of the answer. A connection on
+// which nothing was heard during a wait of [patience] is ended: the other side may be
+// gone without a word.
 func (c *adnlConn) query(ctx context.Context, req tl.Serializable) ([]byte, error) {
 	var id [32]byte
 	if _, err := rand.Read(id[:]); err != nil {
@@ -192,9 +210,9 @@ func (c *adnlConn) query(ctx context.Context, req tl.Serializable) ([]byte, erro
 		return nil, fmt.Errorf("%w: %w", errConnection, c.ended())
 	case <-ctx.Done():
 		c.mu.Lock()
-		silent := c.heard.Before(began)
+		nothing := c.heard.Before(began)
 		c.mu.Unlock()
-		if silent && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if nothing && silent(ctx, began) {
 			c.close(errors.New("no answer"))
 		}
 		return nil, ctx.Err()

@@ -56,7 +56,7 @@ func (c *Client) ask(ctx context.Context, what string, f func(context.Context, *
 
 // try runs f on a server, and remembers how that went.
 func (c *Client) try(ctx context.Context, i int, f func(context.Context, *server) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := patience(ctx, c.timeout)
 	defer cancel()
 	err := f(ctx, c.servers[i])
 	var lie *LyingServerError

@@ -33,7 +33,7 @@ func (c *Client) compare(ctx context.Context, p *proved) (*proved, error) {
 	if !c.compareDue() || len(c.servers) < 2 {
 		return p, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(crossCheckWait, c.timeout))
+	ctx, cancel := patience(ctx, min(crossCheckWait, c.timeout))
 	defer cancel()
 	type answer struct {
 		p   *proved

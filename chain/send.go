@@ -41,7 +41,7 @@ func (c *Client) sendMessage(ctx context.Context, boc []byte) error {
 
 // give hands an external message to one server.
 func (c *Client) give(ctx context.Context, s *server, boc []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := patience(ctx, c.timeout)
 	defer cancel()
 	resp, err := s.query(ctx, ton.SendMessage{Body: boc})
 	if err != nil {
