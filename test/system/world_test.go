@@ -78,7 +78,11 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("6") // these tests wait more than they work
+		n := "6" // these tests wait more than they work
+		if underRace {
+			n = "3"
+		}
+		_ = f.Value.Set(n)
 	}
 	os.Exit(runTests(m))
 }

@@ -1,0 +1,6 @@
+//go:build race
+
+package system
+
+// underRace says that everything takes many times as long.
+const underRace = true
