@@ -1120,7 +1120,7 @@ func TestOfflineProof(t *testing.T) {
 	defer cl.Close()
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for name, a := range map[string]attestation.Address{"account": l.faucet, "absent account": addr(0xee)} {
-		acc, err := cl.Account(ctx, a)
+		acc, err := cl.Account(testContext(t), a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -1171,7 +1171,7 @@ func TestOfflineProof(t *testing.T) {
 		}
 	}
 	// get-methods work on what was proved offline
-	acc, err := cl.Account(ctx, l.faucet)
+	acc, err := cl.Account(testContext(t), l.faucet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -256,3 +256,34 @@ func encodedLink(t testing.TB, step any) map[uint64]any {
 	t.Fatalf("link of type %T", step)
 	return nil
 }
+
+// TestOtherOldBlock has a server name a block that the chain does not have, and prove
+// another one of the same number, or one beside it.
+func TestOtherOldBlock(t *testing.T) {
+	m := mintingChain(t)
+	head, old := m.block(t, m.l.Chain.Head().ID.SeqNo), m.block(t, 77)
+	named := old.id
+	named.RootHash[0] ^= 1
+	for what, proved := range map[string]block{"that number": old, "the one before": m.block(t, 76)} {
+		cl := dialOnly(t, m.l, 0)
+		m.l.Liteservers()[0].Inject(devnet.Fault{Forge: func(q, honest tl.Serializable) tl.Serializable {
+			switch p := q.(type) {
+			case ton.LookupBlock:
+				h := honest.(ton.BlockHeader)
+				h.ID = named.Ext()
+				return h
+			case ton.GetBlockProof:
+				if p.TargetBlock.SeqNo == named.Seqno {
+					return ton.PartialBlockProof{Complete: true, From: p.KnownBlock, To: p.TargetBlock, Steps: m.honest(t, head, proved)}
+				}
+			}
+			return honest
+		}})
+		b, err := cl.Block(testContext(t), named.Seqno)
+		m.l.Liteservers()[0].Inject(devnet.Fault{})
+		var lying *chain.LyingServerError
+		if !errors.As(err, &lying) || !strings.Contains(err.Error(), "does not lead to the block") {
+			t.Errorf("%s: block %v, err %v", what, b.ID(), err)
+		}
+	}
+}
