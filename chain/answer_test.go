@@ -87,7 +87,7 @@ func TestTooManyLinks(t *testing.T) {
 		}
 	}
 	mine(chain.MaxLinks) // a key block each
-	cl, err := chain.Dial(ctx, cfg, chain.WithClock(clock.Now))
+	cl, err := chain.Dial(ctx, cfg, chain.WithClock(clock.Now), chain.WithTimeout(slowest))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestTooManyLinks(t *testing.T) {
 		t.Errorf("%d blocks on the way, %v", len(b), err)
 	}
 	mine(1)
-	more, err := chain.Dial(ctx, cfg, chain.WithClock(clock.Now))
+	more, err := chain.Dial(ctx, cfg, chain.WithClock(clock.Now), chain.WithTimeout(slowest))
 	if err != nil {
 		t.Fatal(err)
 	}

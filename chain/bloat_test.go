@@ -42,7 +42,7 @@ func TestLargeLink(t *testing.T) {
 
 func dialOnly(t testing.TB, l *lyingChain, i int, opts ...chain.Option) *chain.Client {
 	t.Helper()
-	cl, err := chain.Dial(testContext(t), only(t, l.Chain, i), append(opts, chain.WithClock(l.clock.Now))...)
+	cl, err := chain.Dial(testContext(t), only(t, l.Chain, i), append([]chain.Option{chain.WithClock(l.clock.Now), chain.WithTimeout(slowest)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

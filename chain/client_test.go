@@ -23,6 +23,9 @@ func start(t testing.TB, o devnet.Options) *devnet.Chain {
 	return c
 }
 
+// slowest is how long an answer may take that comes.
+const slowest = 20 * time.Second
+
 func testContext(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -41,7 +44,7 @@ func config(t testing.TB, c *devnet.Chain) *chain.GlobalConfig {
 
 func dial(t testing.TB, c *devnet.Chain, opts ...chain.Option) *chain.Client {
 	t.Helper()
-	cl, err := chain.Dial(testContext(t), config(t, c), append([]chain.Option{chain.WithClock(c.Now)}, opts...)...)
+	cl, err := chain.Dial(testContext(t), config(t, c), append([]chain.Option{chain.WithClock(c.Now), chain.WithTimeout(slowest)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,7 +166,7 @@ func openJournal(t *testing.T, dir string) *chain.DirJournal {
 // orderOf is the body of a wallet's first order.
 func orderOf(t *testing.T, w *chain.Wallet, m chain.Message) *cell.Cell {
 	t.Helper()
-	ext, err := w.Transfer(0, time.Now().Add(time.Minute), true, m)
+	ext, err := w.Transfer(0, time.Now().Add(time.Hour), true, m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestFormerValidators(t *testing.T) {
 		{"forth and back", newest, append(append(m.honest(t, newest, head), m.honest(t, head, former)...), m.signed(t, former, minted)), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cl, err := chain.Dial(ctx, m.trusting(t, tc.trusted), chain.WithClock(m.l.clock.Now))
+			cl, err := chain.Dial(ctx, m.trusting(t, tc.trusted), chain.WithClock(m.l.clock.Now), chain.WithTimeout(slowest))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +145,7 @@ func TestFormerValidatorsOfOldBlock(t *testing.T) {
 	head := m.block(t, m.l.Chain.Head().ID.SeqNo)
 	former := m.keyBefore(t, m.keyBefore(t, head.id.Seqno).id.Seqno)
 	minted := m.block(t, head.id.Seqno-1).header(t, func(h *tlb.BlockHeader) { h.GenUtime++ })
-	cl, err := chain.Dial(ctx, only(t, m.l.Chain, 0), chain.WithClock(m.l.clock.Now))
+	cl, err := chain.Dial(ctx, only(t, m.l.Chain, 0), chain.WithClock(m.l.clock.Now), chain.WithTimeout(slowest))
 	if err != nil {
 		t.Fatal(err)
 	}
