@@ -9,6 +9,7 @@ import (
 
 	"github.com/cocoon-go/cocoon/attestation"
 	"github.com/cocoon-go/cocoon/chain/registry"
+	"github.com/cocoon-go/cocoon/internal/command"
 )
 
 // VerifyURL verifies the node behind a relay. Which node that is, the relay's
@@ -117,7 +118,7 @@ func (c *Client) affordable(rec *registry.Node) error {
 	ceiling := c.cfg.Policy.PriceCeiling()
 	for _, p := range []uint64{rec.PromptPrice, rec.CompletionPrice} {
 		if p/1000 > ceiling || p/1000 == ceiling && p%1000 > 0 {
-			return attestation.Refused("node %v asks %d nano coins per million tokens, the policy's ceiling is %d per thousand", rec.Address, p, ceiling)
+			return attestation.Refused("node %v asks %s coins per 1000 tokens, the policy's price_ceiling is %s", rec.Address, command.Price(p), command.Coins(ceiling))
 		}
 	}
 	return nil

@@ -123,11 +123,11 @@ func (n *node) operate(ctx context.Context, proc *process) error {
 	if err := proc.await(ctx, "serve", n.Log); err != nil {
 		return err
 	}
-	run := Running{Node: n.op.Node, Relay: n.Public, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid, Simulated: n.Simulated != ""}
+	run := Running{Node: n.op.Node, Relay: rec.Endpoint, Enclave: proc.url.String(), Epoch: rec.Current, PID: os.Getpid(), EnclavePID: proc.cmd.Process.Pid, Simulated: n.Simulated != ""}
 	if err := writeJSON(filepath.Join(n.Dir, RunFile), run); err != nil {
 		return err
 	}
-	n.Log.Info("serving", "node", n.op.Node.String(), "epoch", rec.Current, "relay", n.Public)
+	n.Log.Info("serving", "node", n.op.Node.String(), "epoch", rec.Current, "relay", rec.Endpoint)
 	if n.Ready != nil {
 		n.Ready(run)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/cocoon-go/cocoon/chain/filelock"
 	"github.com/cocoon-go/cocoon/chain/registry"
 	"github.com/cocoon-go/cocoon/internal/atomicfile"
+	"github.com/cocoon-go/cocoon/internal/command"
 	"github.com/cocoon-go/cocoon/internal/endorse"
 )
 
@@ -42,12 +43,15 @@ type Options struct {
 	Certificates string             // directory through which the verifiers certify; empty: the contract verifies a TDX quote
 	CertifiedFor time.Duration      // for how long a certificate is wanted, default CertificateValid
 	Listen       string             // of the relay, default 127.0.0.1:0
-	Public       string             // URL of the relay for clients, default http://LISTEN
-	Endorsements []endorse.File     // served to clients, and given to each enclave
-	Engine       []byte             // of [ParseEngine]; default: the embedded engine
-	AnchorEvery  time.Duration      // default half of the registry's merge delay; not more often than the registry allows
-	Again        bool               // register a node that its operator unregistered
-	Log          *slog.Logger       // default: silence
+	Public       string             // URL of the relay for clients; default: what the chain has, or http://LISTEN where that has none or an address of this machine
+	PromptPrice  *uint64            // nano coins per million tokens; nil: what the chain has, 0 for a new node
+	// CompletionPrice is the same for tokens of answers.
+	CompletionPrice *uint64
+	Endorsements    []endorse.File // served to clients, and given to each enclave
+	Engine          []byte         // of [ParseEngine]; default: the embedded engine
+	AnchorEvery     time.Duration  // default half of the registry's merge delay; not more often than the registry allows
+	Again           bool           // register a node that its operator unregistered
+	Log             *slog.Logger   // default: silence
 	// RenewEndorsements, when set, reads Endorsements anew: at most once a minute,
 	// when they are asked for.
 	RenewEndorsements func() ([]endorse.File, error)
@@ -78,14 +82,15 @@ const balance = 500_000_000
 
 type node struct {
 	Options
-	op     *Operator
-	ton    *chain.GlobalConfig
-	own    *endorsements
-	pile   *pile                        // of certificates; nil: not looked at yet
-	booted map[[32]byte]bool            // receipt keys of this process's enclaves
-	served bool                         // one of them was registered
-	known  knownEnding                  // of the newest registration that was seen to end
-	relay  atomic.Pointer[http.Handler] // to the enclave that runs
+	op      *Operator
+	ton     *chain.GlobalConfig
+	own     *endorsements
+	listens string                       // URL of the relay on this machine
+	pile    *pile                        // of certificates; nil: not looked at yet
+	booted  map[[32]byte]bool            // receipt keys of this process's enclaves
+	served  bool                         // one of them was registered
+	known   knownEnding                  // of the newest registration that was seen to end
+	relay   atomic.Pointer[http.Handler] // to the enclave that runs
 
 	busy     sync.Mutex              // held while op pays
 	prepared bool                    // the contract is deployed, and has the profile
@@ -101,6 +106,9 @@ type node struct {
 func Up(ctx context.Context, o Options) error {
 	if o.Dir == "" || o.Program == "" || o.TON == "" || o.Registry.IsZero() || len(o.Wallet) == 0 || (o.Simulated == "") == (o.Device == "") {
 		return attestation.BadInput("host: directory, program, TON config, registry and wallet are needed, and either a device or a simulated platform")
+	}
+	if err := (Profile{Endpoint: o.Public}).Check(); err != nil {
+		return err
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -132,9 +140,7 @@ func Up(ctx context.Context, o Options) error {
 		return fmt.Errorf("relay: %w", err)
 	}
 	defer ln.Close()
-	if n.Public == "" {
-		n.Public = "http://" + ln.Addr().String()
-	}
+	n.listens = "http://" + ln.Addr().String()
 	srv, err := n.serve(ln)
 	if err != nil {
 		return err
@@ -221,8 +227,8 @@ func (n *node) serve(ln net.Listener) (*http.Server, error) {
 }
 
 // prepare deploys the node's contract with its profile, or corrects the profile. The
-// endpoint of a contract that is there changes only once an enclave has booted: until
-// then another host may serve at the old one.
+// profile of a contract that is there changes only once an enclave has booted: until
+// then another host may serve at the old endpoint.
 func (n *node) prepare(ctx context.Context, booted bool) error {
 	if n.prepared {
 		return nil
@@ -236,21 +242,24 @@ func (n *node) prepare(ctx context.Context, booted bool) error {
 func (n *node) setProfile(ctx context.Context, booted bool) (bool, error) {
 	n.busy.Lock()
 	defer n.busy.Unlock()
-	profile := contracts.Profile{Endpoint: n.Public}
+	var was contracts.Profile
 	rec, err := n.op.Record(ctx)
+	missing := errors.Is(err, registry.ErrNoContract)
 	switch {
-	case errors.Is(err, registry.ErrNoContract):
+	case missing:
 		n.Log.Info("deploying the node's contract", "node", n.op.Node.String())
 	case err != nil:
 		return false, fmt.Errorf("reading the node's record: %w", err)
-	case rec.Endpoint == n.Public:
-		return true, nil
-	case !booted:
-		return false, nil
 	default:
-		n.Log.Info("changing the node's endpoint", "endpoint", n.Public)
-		profile = rec.State.Profile
-		profile.Endpoint = n.Public
+		was = rec.State.Profile
+	}
+	profile := Profile{Endpoint: n.endpoint(was.Endpoint), PromptPrice: n.PromptPrice, CompletionPrice: n.CompletionPrice}.over(was)
+	if !missing && profile != was && !booted {
+		return false, nil
+	}
+	n.Log.Info("the node's profile", "endpoint", profile.Endpoint, "prompt_price", command.Price(profile.PromptPrice), "completion_price", command.Price(profile.CompletionPrice), "per", "1000 tokens", "changed", profile != was)
+	if !missing && profile == was {
+		return true, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()

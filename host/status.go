@@ -29,6 +29,10 @@ type ChainStatus struct {
 	RegisteredAt time.Time           `json:"registered_at"`
 	Expires      time.Time           `json:"expires"`
 	Listed       bool                `json:"listed"` // in the registry's list, where clients look for nodes
+	Endpoint     string              `json:"endpoint"`
+	// Prices in nano coins per million tokens.
+	PromptPrice     uint64 `json:"price_prompt_nano_per_million"`
+	CompletionPrice uint64 `json:"price_completion_nano_per_million"`
 
 	AnchorSize uint64    `json:"anchor_size"` // receipts that the newest anchor covers
 	AnchorTime time.Time `json:"anchor_time"`
@@ -111,8 +115,8 @@ func statusOf(n *registry.Node, root *registry.Root, balance, wallet *big.Int, e
 	e, _ := n.Epoch(n.Current)
 	_, listed := root.State.Nodes[n.Address]
 	s := &ChainStatus{
-		Listed: listed,
-		Block:  n.At.Seqno, BlockTime: n.At.Time.UTC(), Registry: n.Root, Operator: n.Operator, Status: n.Status, Epoch: n.Current,
+		Listed: listed, Endpoint: n.Endpoint, PromptPrice: n.PromptPrice, CompletionPrice: n.CompletionPrice,
+		Block: n.At.Seqno, BlockTime: n.At.Time.UTC(), Registry: n.Root, Operator: n.Operator, Status: n.Status, Epoch: n.Current,
 		RegisteredAt: e.RegisteredAt.UTC(), Expires: e.Expires.UTC(), AnchorSize: n.Anchor.Size, AnchorTime: n.Anchor.Time.UTC(), MergeDelay: root.MergeDelay.Seconds(),
 		Stake: n.Stake, MinStake: root.MinStake, Unbonding: n.State.Unbonding, Credits: n.State.Book.Credits[n.Operator], Owed: n.State.Owed,
 		Balance: balance.Uint64(), Reserve: contracts.NodeReserveRetired, Wallet: wallet.Uint64(), Challenges: []OpenChallenge{},

@@ -140,8 +140,8 @@ func TestReadStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"anchor_size", "anchor_time", "balance_nano", "block", "block_time", "challenges", "credits_nano", "epoch", "expires", "lag_seconds", "listed", "merge_delay_seconds",
-		"min_stake_nano", "operator", "owed_nano", "platform", "registered_at", "registry", "reserve_nano", "spare_nano", "stake_nano", "status", "unbonding_nano", "wallet_nano",
+		"anchor_size", "anchor_time", "balance_nano", "block", "block_time", "challenges", "credits_nano", "endpoint", "epoch", "expires", "lag_seconds", "listed", "merge_delay_seconds",
+		"min_stake_nano", "operator", "owed_nano", "platform", "price_completion_nano_per_million", "price_prompt_nano_per_million", "registered_at", "registry", "reserve_nano", "spare_nano", "stake_nano", "status", "unbonding_nano", "wallet_nano",
 	}
 	if got := slices.Sorted(maps.Keys(v)); !slices.Equal(got, want) {
 		t.Errorf("keys %q", got)

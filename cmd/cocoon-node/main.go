@@ -18,7 +18,7 @@ func app() *command.App {
 		Short: "run a node of the Cocoon network",
 		Commands: []*command.Command{
 			upCommand, statusCommand, answerCommand, registerCommand, anchorCommand, unregisterCommand,
-			stakeCommand, unstakeCommand, withdrawCommand, recheckCommand, pruneCommand, walletNewCommand,
+			profileCommand, stakeCommand, unstakeCommand, withdrawCommand, recheckCommand, pruneCommand, walletNewCommand,
 			certificateRequestCommand, certificateShowCommand, certificateSignCommand, certificateReportCommand,
 			verifierStakeCommand, verifierLeaveCommand, verifierRefreshCommand, verifierWithdrawCommand, verifierShowCommand,
 			govInitCommand, govShowCommand, govProposeCommand, govSignCommand, govSubmitCommand, govExecuteCommand,

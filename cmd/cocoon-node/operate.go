@@ -277,12 +277,13 @@ func printRecord(ctx context.Context, env *command.Env, o *host.Operator) error 
 	s := n.State
 	if env.JSON {
 		return env.PrintJSON(map[string]any{
-			"node": n.Address, "status": n.Status, "epoch": n.Current, "stake_nano": s.Stake, "unbonding_nano": s.Unbonding, "owed_nano": s.Owed,
+			"node": n.Address, "status": n.Status, "epoch": n.Current, "endpoint": n.Endpoint,
+			"price_prompt_nano_per_million": n.PromptPrice, "price_completion_nano_per_million": n.CompletionPrice, "stake_nano": s.Stake, "unbonding_nano": s.Unbonding, "owed_nano": s.Owed,
 			"anchor_size": n.Anchor.Size, "challenges": len(s.Book.Challenges), "block": n.At.Seqno,
 		})
 	}
-	fmt.Fprintf(env.Stdout, "node      %v\nstatus    %s, epoch %d\nstake     %s, on its way out %s, owed %s\nlog       %d receipts anchored\n",
-		n.Address, n.Status, n.Current, command.Coins(s.Stake), command.Coins(s.Unbonding), command.Coins(s.Owed), n.Anchor.Size)
+	fmt.Fprintf(env.Stdout, "node      %v\nstatus    %s, epoch %d\nrelay     %s\nprice     %s\nstake     %s, on its way out %s, owed %s\nlog       %d receipts anchored\n",
+		n.Address, n.Status, n.Current, n.Endpoint, command.Prices(n.PromptPrice, n.CompletionPrice), command.Coins(s.Stake), command.Coins(s.Unbonding), command.Coins(s.Owed), n.Anchor.Size)
 	for id, c := range s.Book.Challenges {
 		fmt.Fprintf(env.Stdout, "challenge %x: answer before %s\n", id, time.Unix(int64(c.Deadline), 0).UTC().Format(time.RFC3339))
 	}

@@ -158,6 +158,7 @@ func printChain(w io.Writer, c *host.ChainStatus) {
 		anchored = fmt.Sprintf("%d anchored at %s", c.AnchorSize, c.AnchorTime.Format(time.RFC3339))
 	}
 	fmt.Fprintf(w, "chain     %s, epoch %d until %s, %s (block %d)\n", c.Status, c.Epoch, c.Expires.Format(time.RFC3339), anchored, c.Block)
+	fmt.Fprintf(w, "price     %s\n", command.Prices(c.PromptPrice, c.CompletionPrice))
 	fmt.Fprintf(w, "lag       %.0f s of %.0f s merge delay\n", c.Lag, c.MergeDelay)
 	fmt.Fprintf(w, "stake     %s (at least %s), on its way out %s", command.Coins(c.Stake), command.Coins(c.MinStake), command.Coins(c.Unbonding))
 	if c.UnbondingAt != nil {

@@ -58,7 +58,8 @@ func (f *upFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.endorsements, "endorsements", "", "`directory` of endorsements to serve to clients, and for the enclave to judge its GPUs by")
 	fs.StringVar(&f.engine, "engine", "", "`file` with [upstream], [limits], [gpu] and [tpm] of the enclave's configuration (default: the embedded engine, no GPUs)")
 	fs.StringVar(&f.Listen, "listen", "127.0.0.1:0", "`address` of the relay")
-	fs.StringVar(&f.Public, "public-url", "", "`URL` of the relay for clients (default: http:// and the address)")
+	fs.StringVar(&f.Public, "public-url", "", "`URL` of the relay for clients (default: what the chain has, else http:// and the address)")
+	registerPrices(fs, &f.PromptPrice, &f.CompletionPrice)
 	fs.StringVar(&f.Program, "enclave", "", "the cocoon-enclave `program` (default: beside this one)")
 	fs.BoolVar(&f.Again, "again", false, "register a node that was unregistered")
 	fs.Func("anchor-every", "`time` between anchors (default: half of the registry's merge delay)", func(s string) error {
@@ -95,6 +96,9 @@ func up(ctx context.Context, env *command.Env, f upFlags) error {
 func (f *upFlags) check(env *command.Env) error {
 	if err := needOperator(env, f.Dir, f.ton, f.registry, f.wallet); err != nil {
 		return err
+	}
+	if err := (host.Profile{Endpoint: f.Public}).Check(); err != nil {
+		return fmt.Errorf("--public-url: %w", err)
 	}
 	switch {
 	case f.Simulated == "" && f.Device == "":

@@ -229,8 +229,8 @@ func printNode(env *command.Env, v *nodeView) error {
 		log += fmt.Sprintf("\n          root %x", n.Anchor.Root)
 	}
 	w := env.Stdout
-	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %d / %d nano coins per million prompt / completion tokens\nstake     %s, on its way out %s\nslot      %v\nlog       %s\nproved by block %d of %s, root %s, from your trusted block %d (%d bytes)\n",
-		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, n.PromptPrice, n.CompletionPrice, command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
+	fmt.Fprintf(w, "node      %v\noperator  %v, number %d\nstatus    %s, epoch %d\nrelay     %s\nprice     %s\nstake     %s, on its way out %s\nslot      %v\nlog       %s\nproved by block %d of %s, root %s, from your trusted block %d (%d bytes)\n",
+		n.Address, n.Operator, n.Index, n.Status, n.Current, n.Endpoint, command.Prices(n.PromptPrice, n.CompletionPrice), command.Coins(n.Stake), command.Coins(n.State.Unbonding), slot,
 		log, v.proof.Block, v.proof.Time.Format(time.RFC3339), v.proof.RootHash, v.proof.Trusted, v.proof.Bytes)
 	if v.revoked {
 		fmt.Fprintf(w, "machine   %s\n", machineRevoked)

@@ -125,8 +125,8 @@ func writeNodeLine(w io.Writer, l *nodeLine) {
 		fmt.Fprintf(w, "%v\n  NOT READABLE  %s\n", l.Address, l.Error.Message)
 		return
 	}
-	fmt.Fprintf(w, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %d / %d nano coins per million prompt / completion tokens\n  stake       %s\n  log         %s\n",
-		l.Address, l.Status, l.Epoch, moment(l.Expires), l.Endpoint, l.Measurement, l.Prompt, l.Completion, command.Coins(l.Stake), anchored(l.AnchorSize, l.AnchorTime))
+	fmt.Fprintf(w, "%v\n  %s, epoch %d until %s\n  relay       %s\n  measurement %s\n  price       %s\n  stake       %s\n  log         %s\n",
+		l.Address, l.Status, l.Epoch, moment(l.Expires), l.Endpoint, l.Measurement, command.Prices(l.Prompt, l.Completion), command.Coins(l.Stake), anchored(l.AnchorSize, l.AnchorTime))
 	if l.Revoked {
 		fmt.Fprintf(w, "  machine     %s\n", machineRevoked)
 	}
