@@ -285,6 +285,15 @@ func digests(name string, texts []string, n int) ([][]byte, error) {
 // fromRegistry starts the text form of a [Source] that is a registry's list.
 const fromRegistry = "from registry"
 
+// anyAddress reads an address as a person has it: raw, or as explorers show it.
+func anyAddress(s string) (Address, error) {
+	if strings.Contains(s, ":") {
+		return ParseAddress(s)
+	}
+	a, _, err := ParseFriendlyAddress(s)
+	return a, err
+}
+
 // source reads a list of digests, "from registry" or "from registry ADDRESS".
 func source(name string, v any, unsafeAny bool) (Source, error) {
 	if unsafeAny {
@@ -301,7 +310,7 @@ func source(name string, v any, unsafeAny bool) (Source, error) {
 		}
 		s := Source{Registry: true}
 		if rest != "" {
-			addr, err := ParseAddress(strings.TrimSpace(rest))
+			addr, err := anyAddress(strings.TrimSpace(rest))
 			if err != nil {
 				return Source{}, problem(name, "%v", err)
 			}

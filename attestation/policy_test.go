@@ -9,6 +9,17 @@ import (
 	"github.com/cocoon-go/cocoon/attestation/fault"
 )
 
+// TestPolicyRegistry: the address of a registry is taken as people have it.
+func TestPolicyRegistry(t *testing.T) {
+	const raw = "0:ca6e321c7cce9ecedf0a8ca2492ec8592494aa5fb5ce0387dff96ef6af982a3e"
+	for _, s := range []string{raw, "EQDKbjIcfM6ezt8KjKJJLshZJJSqX7XOA4ff-W72r5gqPrHF"} {
+		p, err := attestation.ParsePolicy([]byte(strings.Replace(attestation.DefaultPolicyTOML(), `models = "from registry"`, `models = "from registry `+s+`"`, 1)))
+		if err != nil || p.Models().Address.String() != raw || !p.Models().Registry {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
 func TestDefaultPolicy(t *testing.T) {
 	text := attestation.DefaultPolicyTOML()
 	p, err := attestation.ParsePolicy([]byte(text))
@@ -67,6 +78,7 @@ func TestBadPolicy(t *testing.T) {
 		{"measurement that is a number", `measurements = "from registry"`, "measurements = [1]", "not 64 hexadecimal digits"},
 		{"measurements from elsewhere", `measurements = "from registry"`, `measurements = "from anywhere"`, "measurements: want a list"},
 		{"registry without address", `models = "from registry"`, `models = "from registry x"`, "models: address"},
+		{"registry with a wrong letter", `models = "from registry"`, `models = "from registry EQDKbjIcfM6ezt8KjKJJLshZJJSqX7XOA4ff-W72r5gqPrHG"`, "models: address \"EQDKbjIcfM6ezt8KjKJJLshZJJSqX7XOA4ff-W72r5gqPrHG\": its checksum"},
 		{"any and a list", "version =", "unsafe_any_measurement = true\nversion =", "measurements: a list, and the unsafe_any_ option"},
 		{"any model and a list", "version =", "unsafe_any_model = true\nversion =", "models: a list, and the unsafe_any_ option"},
 		{"no age", `max_age = "168h"`, `max_age = ""`, "evidence.max_age"},

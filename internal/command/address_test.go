@@ -7,12 +7,8 @@ import (
 	"github.com/cocoon-go/cocoon/attestation"
 )
 
-// The addresses are those of TON's documentation, and the check value of the checksum
-// is that of its catalogue.
+// The addresses are those of TON's documentation.
 func TestAddressForms(t *testing.T) {
-	if crc := crc16([]byte("123456789")); crc != 0x31c3 {
-		t.Errorf("checksum %#x", crc)
-	}
 	const raw = "0:ca6e321c7cce9ecedf0a8ca2492ec8592494aa5fb5ce0387dff96ef6af982a3e"
 	want, err := attestation.ParseAddress(raw)
 	if err != nil {
