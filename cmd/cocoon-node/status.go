@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cocoon-go/cocoon/attestation"
+	"github.com/cocoon-go/cocoon/chain"
 	"github.com/cocoon-go/cocoon/chain/tonfile"
 	"github.com/cocoon-go/cocoon/host"
 	"github.com/cocoon-go/cocoon/internal/command"
@@ -46,6 +47,7 @@ type statusReport struct {
 	Enclave   *host.EnclaveState `json:"enclave_state,omitempty"`
 	Chain     *host.ChainStatus  `json:"chain,omitempty"`
 	Attention []string           `json:"attention"`
+	test      bool               // the chain is not mainnet
 	Error     *command.Failure   `json:"error,omitempty"` // why clients can't use the node, or something of it is missing
 }
 
@@ -124,6 +126,11 @@ func readChain(ctx context.Context, env *command.Env, r *statusReport, ton tonfi
 		return err
 	}
 	defer client.Close()
+	id, err := client.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	r.test = chain.NetworkOf(id) != chain.Mainnet
 	if r.Chain, err = host.ReadStatus(ctx, client, r.Node, r.Enclave); err != nil {
 		return err
 	}
@@ -146,6 +153,7 @@ func printStatus(w io.Writer, r *statusReport) {
 	}
 	if r.Chain != nil {
 		printChain(w, r.Chain)
+		fmt.Fprintf(w, "addresses as wallets and explorers write them: node %s, wallet %s\n", r.Node.Friendly(true, r.test), r.Chain.Operator.Friendly(false, r.test))
 	}
 	for _, a := range r.Attention {
 		fmt.Fprintf(w, "attention %s\n", a)
