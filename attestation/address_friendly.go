@@ -29,7 +29,7 @@ func ParseFriendlyAddress(s string) (a Address, testOnly bool, err error) {
 	if len(s) != friendlyText || strings.ContainsAny(s, "\r\n") { // which package base64 skips
 		return a, false, BadInput("address %.80q: want 0: and 64 hexadecimal digits, or the 48 letters, EQ… or UQ…, that wallets show", s)
 	}
-	b, err := enc.Strict().DecodeString(s)
+	b, err := enc.DecodeString(s) // no bits are left over
 	if err != nil {
 		return a, false, BadInput("address %q: a character is not of base64url, nor all of base64", s)
 	}
