@@ -73,7 +73,8 @@ func (o *Operator) RefreshVerifier(ctx context.Context, key ed25519.PublicKey) e
 }
 
 // WithdrawVerifier pays what a verifier's contract owes the wallet: a reporter's
-// credit, or the stake that may leave.
+// credit, or to its operator what the contract does not need and the stake that may
+// leave.
 func (o *Operator) WithdrawVerifier(ctx context.Context, key ed25519.PublicKey) error {
 	return o.toVerifier(ctx, "withdraw from verifier %x", key, contracts.ValueWithdrawVerifier, func(q uint64) Message { return &contracts.WithdrawVerifier{QueryID: q} })
 }

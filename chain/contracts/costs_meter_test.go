@@ -220,6 +220,9 @@ func (m *meter) payRent(w *tvmtest.World) {
 			if _, err := ParsePlatform(data); err == nil { // it would send on what is above its reserve
 				rent.Value, rent.Body = ValueRenew, body(&RenewPlatform{})
 			}
+			if _, err := ParseVerifier(data); err == nil { // its operator would take it; its reserve pays
+				rent.Value = 1
+			}
 			m.landlord(w).Send(rent)
 		}
 	}

@@ -65,7 +65,8 @@ func (m *RefreshVerifier) Body() (*cell.Cell, error) {
 }
 
 // WithdrawVerifier pays the sender's credit with [Payout], and to the operator
-// the stake that may leave. Anybody may send it, with [ValueWithdrawVerifier].
+// also what the contract does not need and the stake that may leave. Anybody may
+// send it, with [ValueWithdrawVerifier].
 type WithdrawVerifier struct{ QueryID uint64 }
 
 // Body returns the message body. It can't fail.
