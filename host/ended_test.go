@@ -294,8 +294,8 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestHoldShort: a wallet that can't pay a registration pays an answer, and when
-// coins come the host tries again.
+// TestHoldShort: with a wallet that can't pay a registration the host stays; when
+// coins come it answers what waited, and tries again.
 func TestHoldShort(t *testing.T) {
 	l := newLeaver(t, 3)
 	n := l.nodeOf()
@@ -312,12 +312,8 @@ func TestHoldShort(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	defer n.answers(ctx)()
 	done := make(chan bool, 1)
 	go func() { done <- n.hold(ctx, fmt.Errorf("registering: %w", cause)) }()
-	for len(must(l.op.Record(t.Context())).State.Book.Challenges) > 0 && ctx.Err() == nil {
-		time.Sleep(10 * time.Millisecond)
-	}
 	select {
 	case again := <-done:
 		t.Fatalf("without coins it ended: %v", again)
@@ -328,6 +324,13 @@ func TestHoldShort(t *testing.T) {
 	}
 	if !<-done || ctx.Err() != nil {
 		t.Error("with coins it does not try again")
+	}
+	defer n.answers(ctx)()
+	for len(must(l.op.Record(t.Context())).State.Book.Challenges) > 0 && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if ctx.Err() != nil {
+		t.Error("with coins it does not answer")
 	}
 	n.op = must(OpenOperator(t.Context(), l.client, l.net.Operator, l.net.Registry, 7, t.TempDir()))
 	if n.hold(ctx, cause) || ctx.Err() != nil {

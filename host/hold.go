@@ -42,8 +42,8 @@ func (n *node) newestHead(ctx context.Context) (*contracts.SignedHead, error) {
 }
 
 // hold waits when no enclave can be registered, since that is refused or the wallet
-// can't pay it, while the node has something to lose: its challenges are answered,
-// which costs less, and `up` must not end. It returns true when what the registry
+// can't pay it, while the node has something to lose: its challenges must be
+// answered, from what the wallet has or gets, so `up` must not end. It returns true when what the registry
 // says, or the stake, is another, or the wallet holds enough, so that it may be tried
 // again.
 func (n *node) hold(ctx context.Context, cause error) bool {
