@@ -118,9 +118,13 @@ func (m Message) cell() (*cell.Cell, error) {
 	if body == nil {
 		body = cell.BeginCell().EndCell()
 	}
-	return tlb.ToCell(&tlb.InternalMessage{
+	c, err := tlb.ToCell(&tlb.InternalMessage{
 		IHRDisabled: true, Bounce: !m.NoBounce, DstAddr: tonAddress(m.To), Amount: tlb.FromNanoTON(m.Amount), StateInit: m.StateInit, Body: body,
 	})
+	if err == nil && (c.IsSpecial() || c.Level() != 0) {
+		return nil, attestation.BadInput("message to %s: it has pruned cells, which no message may have", m.To)
+	}
+	return c, err
 }
 
 // Transfer signs an external message that makes the wallet send up to
