@@ -121,7 +121,7 @@ func (m Message) cell() (*cell.Cell, error) {
 	c, err := tlb.ToCell(&tlb.InternalMessage{
 		IHRDisabled: true, Bounce: !m.NoBounce, DstAddr: tonAddress(m.To), Amount: tlb.FromNanoTON(m.Amount), StateInit: m.StateInit, Body: body,
 	})
-	if err == nil && (c.IsSpecial() || c.Level() != 0) {
+	if err == nil && (body.IsSpecial() || c.Level() != 0) {
 		return nil, attestation.BadInput("message to %s: it has pruned cells, which no message may have", m.To)
 	}
 	return c, err

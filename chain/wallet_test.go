@@ -37,7 +37,7 @@ func TestPrunedMessage(t *testing.T) {
 	for range 3 {
 		whole = cell.BeginCell().MustStoreSlice(make([]byte, 100), 800).MustStoreRef(whole).EndCell()
 	}
-	proof, err := whole.CreateProof(cell.CreateProofSkeleton())
+	proof, err := cell.NewMerkleProofBuilder(whole).CreateProof()
 	if err != nil {
 		t.Fatal(err)
 	}
