@@ -38,7 +38,7 @@ func readme(ctx context.Context, short bool) error {
 		}
 		for _, f := range figures {
 			f.complete()
-			row := fmt.Sprintf("| %s | %s | %s %s | ", name, f.Name, number(f.Value), f.Unit)
+			row := fmt.Sprintf("| %s | %s | %s | ", name, f.Name, strings.TrimSuffix(number(f.Value)+" "+f.Unit, " 1")) // 1: a number of things
 			if f.Baseline > 0 {
 				row += fmt.Sprintf("%s | %.3g | ", number(f.Baseline), f.Ratio)
 			} else {
